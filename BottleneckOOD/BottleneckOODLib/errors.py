@@ -1,0 +1,72 @@
+"""Everything that can go wrong, as a tree.
+
+::
+
+    BottleneckOODError
+        UserError                       its text is one plain sentence for the user: what, which file, what to do
+            InputError                  an image cannot be read or used
+                SeriesChoiceError       a DICOM folder holds several series; ``series`` lists them
+            ModelError                  a model folder is missing, damaged or unsuitable
+            DeviceError                 the asked device is not there
+            ReferenceSetError           a reference folder is missing, damaged or unsuitable
+                ReferenceMismatchError  the reference was made by another model, or its arrays do not fit the case
+            OutputError                 a result cannot be written, or exists already
+            DependencyError             an optional package or a system library is missing
+        Cancelled                       the user stopped the run; not a failure
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class BottleneckOODError(Exception):
+    """Base of every exception that this library raises on purpose."""
+
+
+class UserError(BottleneckOODError):
+    """A mistake that the user can mend; its text is the one sentence to show."""
+
+
+class InputError(UserError):
+    """An image cannot be read, or is nothing that can be assessed."""
+
+
+class SeriesChoiceError(InputError):
+    """A DICOM folder holds several series and the user must choose one.
+
+    Attributes:
+        series: One readable line for each series, beginning with its UID.
+    """
+
+    def __init__(self, message: str, series: Sequence[str]) -> None:
+        super().__init__(message)
+        self.series = tuple(series)
+
+
+class ModelError(UserError):
+    """A model folder is missing, damaged, or does not suit the task."""
+
+
+class DeviceError(UserError):
+    """The computing device that was asked for is not available."""
+
+
+class ReferenceSetError(UserError):
+    """A reference folder is missing, damaged, or cannot be built from the given cases."""
+
+
+class ReferenceMismatchError(ReferenceSetError):
+    """The reference was made by another model, or its features do not fit the case."""
+
+
+class OutputError(UserError):
+    """A result cannot be written, or stands there already."""
+
+
+class DependencyError(UserError):
+    """A package or a system library that is needed is missing."""
+
+
+class Cancelled(BottleneckOODError):  # noqa: N818 - stopping is what the user asked for, not an error
+    """The user stopped the run."""

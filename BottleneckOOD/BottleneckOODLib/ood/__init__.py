@@ -1,0 +1,3 @@
+"""Statistics on arrays: pooling, distances, calibration, placement; no torch, no image, no Slicer."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""Generated bodies with a known liver, for the demo model, its reference and the sample."""
+
+__all__: list[str] = []
