@@ -1,0 +1,79 @@
+"""The tap on the deepest encoder output."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own convention
+
+from BottleneckOODLib.errors import ModelError
+
+_SPATIAL_TENSOR_AXES = 5
+
+
+class BottleneckReached(Exception):  # noqa: N818 - a signal that ends the forward pass early, not an error
+    """Raised by a tap with ``stop=True`` once the bottleneck is known, so that the decoder never runs."""
+
+
+class BottleneckTap:
+    """Keeps the output of one layer, by a forward hook, while the network runs as usual.
+
+    Args:
+        network: The network.
+        layer: Dotted name of the module whose output is the deepest encoder output.
+        stop: End each forward pass with ``BottleneckReached`` once the output is kept.
+
+    Raises:
+        ModelError: The network has no such layer.
+    """
+
+    def __init__(self, network: torch.nn.Module, layer: str, *, stop: bool = False) -> None:
+        modules = dict(network.named_modules())
+        if layer not in modules:
+            message = f'The model names the bottleneck layer "{layer}", which its network does not have; restore the model folder.'
+            raise ModelError(message)
+        self._stop = stop
+        self._tokens: torch.Tensor | None = None
+        self._handle = modules[layer].register_forward_hook(self._keep)
+
+    def __enter__(self) -> BottleneckTap:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._handle.remove()
+
+    def take(self) -> torch.Tensor:
+        """The output of the last forward pass, shape (n_windows, C, z, y, x), float32, on the CPU.
+
+        Raises:
+            ModelError: The layer did not run, or gives no such tensor.
+        """
+        tokens, self._tokens = self._tokens, None
+        if tokens is None or tokens.ndim != _SPATIAL_TENSOR_AXES:
+            message = "The model's bottleneck layer gives no feature map; restore the model folder."
+            raise ModelError(message)
+        return tokens.detach().to("cpu", torch.float32, copy=True)
+
+    def _keep(self, _module: torch.nn.Module, _inputs: Any, output: Any) -> None:
+        self._tokens = output[0] if isinstance(output, tuple | list) else output
+        if self._stop:
+            raise BottleneckReached
+
+
+def occupied_share(windows: torch.Tensor, token_shape: torch.Size, lowest: float) -> torch.Tensor:
+    """Share of each token's region that holds more than air.
+
+    Args:
+        windows: Network input, shape (n_windows, 1, Z, Y, X).
+        token_shape: Spatial shape of the bottleneck, (z, y, x).
+        lowest: The value that air and padding have in ``windows``.
+
+    Returns:
+        Shares 0 to 1, shape (n_windows, z, y, x), float32, on the CPU.
+    """
+    occupied = (windows > lowest).to(torch.float32)
+    return F.adaptive_avg_pool3d(occupied, list(token_shape))[:, 0].to("cpu")

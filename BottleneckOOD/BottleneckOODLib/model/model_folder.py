@@ -1,0 +1,278 @@
+"""The model folder: ``model.json`` and weights in safetensors, read as data and checked before use."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from BottleneckOODLib.errors import ModelError
+from BottleneckOODLib.tensor_file import TensorFileError, check_tensor_file, sha256_of
+
+SCHEMA_VERSION = 1
+MODEL_FILE = "model.json"
+_MAX_MODEL_FILE_BYTES = 1_000_000
+_AXES = 3
+
+
+@dataclass(frozen=True)
+class IntensitySettings:
+    """Linear scaling of clipped intensities.
+
+    Attributes:
+        clip: Lowest and highest value that is kept, in the volume's units (HU for CT).
+        scale: What ``clip`` is mapped to.
+    """
+
+    clip: tuple[float, float]
+    scale: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class PreprocessingSettings:
+    """How a volume becomes the network's input.
+
+    Attributes:
+        orientation: Patient directions in which i, j and k increase, such as ``"LPS"``.
+        spacing_mm: Voxel spacing along i, j, k, in mm.
+        intensity: Scaling of the values.
+    """
+
+    orientation: str
+    spacing_mm: tuple[float, float, float]
+    intensity: IntensitySettings
+
+
+@dataclass(frozen=True)
+class InferenceSettings:
+    """The sliding window.
+
+    Attributes:
+        patch: Window size along z, y, x, in voxels of the model's grid.
+        overlap: Share of a window that its neighbour covers too, 0 up to but not including 1.
+        blend: ``"gaussian"`` or ``"constant"`` weighting where windows overlap.
+    """
+
+    patch: tuple[int, int, int]
+    overlap: float
+    blend: str
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """Everything about a model but its weights' values.
+
+    Attributes:
+        folder: Where it lies.
+        name: Short name, such as ``"demo"``.
+        version: Version of the model, not of the program.
+        licence: SPDX identifier or a sentence.
+        intended_use: What it was made for, and what it was not made for.
+        modality: ``"CT"`` or ``"MR"``.
+        network_type: Name in the closed registry of ``networks.py``.
+        network_arguments: Arguments of that network, plain data.
+        preprocessing: How a volume becomes the network's input.
+        inference: The sliding window.
+        labels: Label value of each structure, by name.
+        bottleneck_layer: Dotted name of the module whose output is the deepest encoder output.
+        weights_file: Name of the safetensors file in the folder.
+        weights_sha256: Its SHA-256.
+        fingerprint: SHA-256 of the weights and of what shapes the features.
+        demonstration: Whether results must be marked as not for clinical use because the model is a demonstration.
+        card: Training facts for people to read.
+    """
+
+    folder: Path
+    name: str
+    version: str
+    licence: str
+    intended_use: str
+    modality: str
+    network_type: str
+    network_arguments: Mapping[str, Any]
+    preprocessing: PreprocessingSettings
+    inference: InferenceSettings
+    labels: Mapping[str, int]
+    bottleneck_layer: str
+    weights_file: str
+    weights_sha256: str
+    fingerprint: str
+    demonstration: bool = False
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def weights_path(self) -> Path:
+        """Path of the weights."""
+        return self.folder / self.weights_file
+
+
+def read_model_folder(folder: Path) -> ModelFolder:
+    """Read and check a model folder; the weights are checked against their hash, not loaded.
+
+    Raises:
+        ModelError: The folder or a file is missing, damaged, of a newer format, or was changed since it was made.
+    """
+    path = folder / MODEL_FILE
+    document = _read_document(folder, path)
+    _check_schema_version(document, folder)
+    try:
+        model = _parse(document, folder)
+    except (KeyError, TypeError, ValueError) as error:
+        message = f"The model file {path.name} in {folder} is damaged or incomplete ({error}); restore the model folder."
+        raise ModelError(message) from None
+    _check_weights(model)
+    if fingerprint_of(document, model.weights_sha256) != model.fingerprint:
+        message = f"The model file {path.name} in {folder} was changed since it was made; restore the model folder."
+        raise ModelError(message)
+    return model
+
+
+def write_model_folder(folder: Path, document: Mapping[str, Any], weights: Path) -> ModelFolder:
+    """Complete ``document`` with the hash of ``weights`` and the fingerprint, and write ``model.json``.
+
+    Args:
+        folder: Existing folder that holds ``weights``.
+        document: The fields of ``model.json`` but ``schema_version``, ``weights`` and ``fingerprint``.
+        weights: The safetensors file, already in ``folder``.
+
+    Raises:
+        ModelError: The written folder does not read back.
+    """
+    digest = sha256_of(weights)
+    complete: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **document}
+    complete["weights"] = {"file": weights.name, "sha256": digest}
+    complete["fingerprint"] = fingerprint_of(complete, digest)
+    (folder / MODEL_FILE).write_text(json.dumps(complete, indent=2) + "\n", encoding="utf-8")
+    return read_model_folder(folder)
+
+
+def fingerprint_of(document: Mapping[str, Any], weights_sha256: str) -> str:
+    """SHA-256 of the weights' hash and of every setting that shapes the bottleneck features."""
+    shaping = {key: document.get(key) for key in ("modality", "network", "preprocessing", "inference", "bottleneck")}
+    canonical = json.dumps([weights_sha256, shaping], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode("utf-8")).hexdigest()
+
+
+def _read_document(folder: Path, path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        message = f"The folder {folder} is not a model folder: it has no {MODEL_FILE}; choose another folder."
+        raise ModelError(message)
+    try:
+        if path.stat().st_size > _MAX_MODEL_FILE_BYTES:
+            message = f"The model file {path.name} in {folder} is too large to be one; restore the model folder."
+            raise ModelError(message)
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValueError, RecursionError):
+        message = f"The model file {path.name} in {folder} cannot be read; restore the model folder."
+        raise ModelError(message) from None
+    if not isinstance(document, dict):
+        message = f"The model file {path.name} in {folder} cannot be read; restore the model folder."
+        raise ModelError(message)
+    return document
+
+
+def _check_schema_version(document: Mapping[str, Any], folder: Path) -> None:
+    version = document.get("schema_version")
+    if type(version) is not int or version < 1:
+        message = f"The model file {MODEL_FILE} in {folder} is damaged or incomplete; restore the model folder."
+        raise ModelError(message)
+    if version > SCHEMA_VERSION:
+        message = f"The model in {folder} was made by a newer version of BottleneckOOD; update BottleneckOOD."
+        raise ModelError(message)
+
+
+def _parse(document: Mapping[str, Any], folder: Path) -> ModelFolder:
+    preprocessing, inference, network = document["preprocessing"], document["inference"], document["network"]
+    intensity = preprocessing["intensity"]
+    spacing = _numbers(preprocessing["spacing_mm"], _AXES)
+    patch = tuple(int(n) for n in _numbers(inference["patch"], _AXES))
+    overlap = _number(inference["overlap"])
+    clip, scale = _numbers(intensity["clip"], 2), _numbers(intensity["scale"], 2)
+    weights_file = _text(document["weights"]["file"])
+    checks = {
+        "spacing": min(spacing) > 0,
+        "patch": min(patch) > 0,
+        "overlap": 0 <= overlap < 1,
+        "intensity": clip[0] < clip[1] and scale[0] != scale[1],
+        "blend": inference["blend"] in ("gaussian", "constant"),
+        "weights": Path(weights_file).name == weights_file and weights_file.endswith(".safetensors"),
+        "modality": document["modality"] in ("CT", "MR"),
+        "orientation": _is_orientation(preprocessing["orientation"]),
+        "labels": bool(document["labels"]),
+    }
+    for what, holds in checks.items():
+        if not holds:
+            message = f"unusable {what}"
+            raise ValueError(message)
+    return ModelFolder(
+        folder=folder,
+        name=_text(document["name"]),
+        version=_text(document["version"]),
+        licence=_text(document["licence"]),
+        intended_use=_text(document["intended_use"]),
+        modality=document["modality"],
+        network_type=_text(network["type"]),
+        network_arguments=dict(network["arguments"]),
+        preprocessing=PreprocessingSettings(
+            preprocessing["orientation"],
+            (spacing[0], spacing[1], spacing[2]),
+            IntensitySettings((clip[0], clip[1]), (scale[0], scale[1])),
+        ),
+        inference=InferenceSettings((patch[0], patch[1], patch[2]), overlap, inference["blend"]),
+        labels={_text(name): int(_number(value)) for name, value in document["labels"].items()},
+        bottleneck_layer=_text(document["bottleneck"]["layer"]),
+        weights_file=weights_file,
+        weights_sha256=_text(document["weights"]["sha256"]),
+        fingerprint=_text(document["fingerprint"]),
+        demonstration=document.get("demonstration", False) is True,
+        card=dict(document.get("card", {})),
+    )
+
+
+def _check_weights(model: ModelFolder) -> None:
+    path = model.weights_path
+    if not path.is_file():
+        message = f"The weights {path.name} are missing from the model folder {model.folder}; restore the model folder."
+        raise ModelError(message)
+    try:
+        check_tensor_file(path)
+        digest = sha256_of(path)
+    except TensorFileError as error:
+        message = f"The weights {path.name} in {model.folder} are damaged: {error}; restore the model folder."
+        raise ModelError(message) from None
+    except OSError:
+        message = f"The weights {path.name} in {model.folder} cannot be read; check the file's permissions."
+        raise ModelError(message) from None
+    if digest != model.weights_sha256:
+        message = f"The weights {path.name} in {model.folder} were changed since they were made; restore the model folder."
+        raise ModelError(message)
+
+
+def _is_orientation(value: object) -> bool:
+    pairs = ({"L", "R"}, {"P", "A"}, {"S", "I"})
+    return isinstance(value, str) and len(value) == _AXES and all(len(set(value) & pair) == 1 for pair in pairs)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        message = f"{value!r} where a text is needed"
+        raise TypeError(message)
+    return value
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        message = f"{value!r} where a number is needed"
+        raise TypeError(message)
+    return float(value)
+
+
+def _numbers(values: object, count: int) -> tuple[float, ...]:
+    if not isinstance(values, list) or len(values) != count:
+        message = f"{values!r} where {count} numbers are needed"
+        raise ValueError(message)
+    return tuple(_number(value) for value in values)

@@ -1,0 +1,146 @@
+"""From a volume to the network's input, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk
+
+from BottleneckOODLib.imaging.volume import LabelVolume, Volume, to_sitk
+from BottleneckOODLib.model.model_folder import ModelFolder, PreprocessingSettings
+
+Float32Array = npt.NDArray[np.float32]
+
+_TWO_CLASSES = 2
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The model's grid over one volume, and the way back to the volume's own.
+
+    Attributes:
+        volume: The volume as it was read.
+        size_ijk: Voxels of the model's grid along i, j, k.
+        spacing_mm: Its spacing along i, j, k, in mm.
+        origin_lps_mm: Centre of its first voxel, LPS, in mm.
+        direction: Its axes as columns, LPS, row-major.
+    """
+
+    volume: Volume
+    size_ijk: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    origin_lps_mm: tuple[float, float, float]
+    direction: tuple[float, ...]
+
+    def restore(self, logits: Float32Array, labels: Mapping[str, int]) -> LabelVolume:
+        """Labels in the volume's own geometry; each class is interpolated linearly before the largest is taken.
+
+        Args:
+            logits: Network output on this grid, shape (n_classes, Z, Y, X). Not modified.
+            labels: Label value (= class index) of each structure, by name.
+
+        Returns:
+            Labels with the volume's geometry; 0 is background.
+        """
+        if logits.shape[0] == _TWO_CLASSES:
+            # Interpolation is linear: resampling the difference gives the same winner at half the cost.
+            winner = (self._resampled(logits[1] - logits[0]) > 0).astype(np.uint8)
+        else:
+            winner = self._largest(logits)
+        kept = np.isin(winner, list(labels.values()))
+        return LabelVolume(winner * kept, self.volume.geometry, {value: name for name, value in labels.items()})
+
+    def _largest(self, logits: Float32Array) -> npt.NDArray[np.uint8]:
+        best = self._resampled(logits[0])
+        winner = np.zeros(best.shape, dtype=np.uint8)
+        for index in range(1, logits.shape[0]):
+            candidate = self._resampled(logits[index])
+            winner[candidate > best] = index
+            best = np.maximum(best, candidate)
+        return winner
+
+    def _resampled(self, logit: Float32Array) -> Float32Array:
+        image = sitk.GetImageFromArray(np.ascontiguousarray(logit))
+        image.SetSpacing(self.spacing_mm)
+        image.SetOrigin(self.origin_lps_mm)
+        image.SetDirection(self.direction)
+        geometry = self.volume.geometry
+        resampler = sitk.ResampleImageFilter()
+        resampler.SetSize(geometry.size_ijk)
+        resampler.SetOutputSpacing(geometry.spacing_mm)
+        resampler.SetOutputOrigin(geometry.origin_lps_mm)
+        resampler.SetOutputDirection(geometry.direction)
+        resampler.SetInterpolator(sitk.sitkLinear)
+        # Edge voxels reach half a voxel beyond the last grid centre; they take the nearest value.
+        resampler.SetUseNearestNeighborExtrapolator(True)
+        return np.asarray(sitk.GetArrayFromImage(resampler.Execute(image)), dtype=np.float32)
+
+
+class Preprocessing:
+    """The preprocessing that a model was trained with.
+
+    Args:
+        settings: Orientation, spacing and intensity.
+    """
+
+    def __init__(self, settings: PreprocessingSettings) -> None:
+        self.settings = settings
+
+    @classmethod
+    def of_model(cls, model: ModelFolder) -> Preprocessing:
+        """The preprocessing of a model folder."""
+        return cls(model.preprocessing)
+
+    @property
+    def air(self) -> float:
+        """The network's input value for air and for padding."""
+        return self.settings.intensity.scale[0]
+
+    def apply(self, volume: Volume) -> tuple[Float32Array, Grid]:
+        """Bring a volume onto the model's grid.
+
+        Axes are permuted and flipped to the model's orientation (an oblique volume keeps its obliqueness). Whole
+        voxels are averaged where the model's are much larger, so that fine noise does not alias; the rest is linear.
+
+        Args:
+            volume: The volume. Not modified.
+
+        Returns:
+            The network's input, shape (Z, Y, X), float32, and its grid.
+        """
+        settings = self.settings
+        image = sitk.DICOMOrient(to_sitk(volume.voxels, volume.geometry), settings.orientation)
+        old_spacing, old_size = np.array(image.GetSpacing()), np.array(image.GetSize())
+        new_spacing = np.array(settings.spacing_mm)
+        new_size = np.maximum(1, np.round(old_size * old_spacing / new_spacing)).astype(int)
+        axes = np.array(image.GetDirection()).reshape(3, 3)
+        # Both grids share their centre, so that rounding the size moves no structure.
+        centre = np.array(image.GetOrigin()) + axes @ (old_spacing * (old_size - 1) / 2)
+        new_origin = centre - axes @ (new_spacing * (new_size - 1) / 2)
+        factors = np.clip(np.floor(new_spacing / old_spacing + 1e-6).astype(int), 1, old_size)
+        if factors.max() > 1:
+            image = sitk.BinShrink(image, [int(f) for f in factors])
+        grid = Grid(
+            volume=volume,
+            size_ijk=(int(new_size[0]), int(new_size[1]), int(new_size[2])),
+            spacing_mm=settings.spacing_mm,
+            origin_lps_mm=(float(new_origin[0]), float(new_origin[1]), float(new_origin[2])),
+            direction=tuple(float(value) for value in axes.ravel()),
+        )
+        resampler = sitk.ResampleImageFilter()
+        resampler.SetSize(grid.size_ijk)
+        resampler.SetOutputSpacing(grid.spacing_mm)
+        resampler.SetOutputOrigin(grid.origin_lps_mm)
+        resampler.SetOutputDirection(grid.direction)
+        resampler.SetInterpolator(sitk.sitkLinear)
+        resampler.SetUseNearestNeighborExtrapolator(True)
+        array = np.asarray(sitk.GetArrayFromImage(resampler.Execute(image)), dtype=np.float32)
+        return self._scaled(array), grid
+
+    def _scaled(self, array: Float32Array) -> Float32Array:
+        (low, high), (bottom, top) = self.settings.intensity.clip, self.settings.intensity.scale
+        share = (np.clip(array, low, high) - low) / (high - low)
+        return np.asarray(bottom + share * (top - bottom), dtype=np.float32)

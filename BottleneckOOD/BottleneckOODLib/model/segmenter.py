@@ -1,0 +1,237 @@
+"""One sliding-window pass: the logits of the whole volume and the bottleneck of every window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import safetensors.torch
+import torch
+from monai.data.utils import dense_patch_slices
+from monai.inferers import SlidingWindowInferer
+
+from BottleneckOODLib.errors import ModelError
+from BottleneckOODLib.model.bottleneck import BottleneckReached, BottleneckTap, occupied_share
+from BottleneckOODLib.model.devices import describe_device, is_out_of_memory
+from BottleneckOODLib.model.model_folder import ModelFolder
+from BottleneckOODLib.model.networks import build_network
+from BottleneckOODLib.model.preprocessing import Preprocessing
+
+Float32Array = npt.NDArray[np.float32]
+WindowCallback = Callable[[int, int], None]
+
+_BATCH_SIZES = (4, 1)
+
+
+@dataclass(frozen=True)
+class Bottleneck:
+    """The deepest encoder output of every window.
+
+    Attributes:
+        tokens: Shape (n_windows, C, z, y, x), float32.
+        occupied: Share of each token's region that holds more than air, shape (n_windows, z, y, x).
+        window_starts: First voxel of each window on the model's grid, padded to at least one patch; (n_windows, 3), z, y, x.
+    """
+
+    tokens: Float32Array
+    occupied: Float32Array
+    window_starts: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SegmenterOutput:
+    """What one pass gives.
+
+    Attributes:
+        logits: Shape (n_classes, Z, Y, X), float32, on the model's grid.
+        bottleneck: Features of every window, from the same pass.
+        device: The device that computed, in words.
+        warnings: What a user should know, such as a fallback to the CPU.
+    """
+
+    logits: Float32Array
+    bottleneck: Bottleneck
+    device: str
+    warnings: tuple[str, ...]
+
+
+class Segmenter:
+    """A model, loaded and ready.
+
+    Args:
+        model: The model folder; its weights are read now.
+        device: Where to compute.
+
+    Raises:
+        ModelError: The weights do not fit the network.
+    """
+
+    def __init__(self, model: ModelFolder, device: torch.device) -> None:
+        self.model = model
+        self.device = device
+        self._air = Preprocessing.of_model(model).air
+        self._network = _load_network(model)
+
+    def window_count(self, shape: tuple[int, ...]) -> int:
+        """Number of windows that ``run`` takes for an input of ``shape`` (Z, Y, X)."""
+        return len(self._window_slices(shape, self.model.inference.overlap))
+
+    def run(self, tensor: Float32Array, on_window: WindowCallback | None = None) -> SegmenterOutput:
+        """Segment, and keep the bottleneck of every window of the same pass.
+
+        When the device's memory does not suffice the pass is repeated with one window at a time, and then on the CPU.
+
+        Args:
+            tensor: Network input, shape (Z, Y, X), float32. Not modified.
+            on_window: Called with (windows done, windows in all) before each batch; what it raises ends the pass.
+
+        Raises:
+            ModelError: The memory of the computer does not suffice, the network failed, or its values are not finite.
+        """
+        warnings: list[str] = []
+        for device, batch_size in self._attempts():
+            try:
+                logits, bottleneck = self._pass(tensor, device, batch_size, on_window)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    message = f"The model {self.model.name} failed on this volume; try another volume to tell which is at fault."
+                    raise ModelError(message) from error
+                if device.type == "cuda":
+                    torch.cuda.empty_cache()
+                if batch_size == _BATCH_SIZES[-1] and device.type != "cpu":
+                    warnings.append(f"The memory of {device} did not suffice, so the CPU was used; this takes longer.")
+                continue
+            if not (np.isfinite(logits).all() and np.isfinite(bottleneck.tokens).all()):
+                message = f"The model {self.model.name} gave values that are not numbers for this volume."
+                raise ModelError(message)
+            return SegmenterOutput(logits, bottleneck, describe_device(device), tuple(warnings))
+        message = "The memory of this computer does not suffice for this volume; close other programs or crop the volume."
+        raise ModelError(message)
+
+    def sweep(self, tensor: Float32Array, on_window: WindowCallback | None = None) -> Bottleneck:
+        """The bottleneck alone, from windows without overlap, the decoder never run: for a preliminary light.
+
+        Args:
+            tensor: Network input, shape (Z, Y, X), float32. Not modified.
+            on_window: As for ``run``.
+        """
+        patch = self.model.inference.patch
+        network = self._network.to(self.device)
+        collected = _Collected()
+        slices = self._window_slices(tensor.shape, overlap=0.0)
+        padded = _padded(tensor, patch, self._air)
+        with torch.inference_mode(), BottleneckTap(network, self.model.bottleneck_layer, stop=True) as tap:
+            for index, window in enumerate(slices):
+                if on_window is not None:
+                    on_window(index, len(slices))
+                batch = torch.from_numpy(np.ascontiguousarray(padded[window]))[None, None].to(self.device)
+                try:
+                    network(batch)
+                except BottleneckReached:
+                    collected.add(tap.take(), batch, self._air, [[s.start for s in window]])
+        return collected.bottleneck()
+
+    def _attempts(self) -> Iterator[tuple[torch.device, int]]:
+        for batch_size in _BATCH_SIZES:
+            yield self.device, batch_size
+        if self.device.type != "cpu":
+            yield torch.device("cpu"), _BATCH_SIZES[-1]
+
+    def _pass(
+        self, tensor: Float32Array, device: torch.device, batch_size: int, on_window: WindowCallback | None
+    ) -> tuple[Float32Array, Bottleneck]:
+        settings = self.model.inference
+        network = self._network.to(device)
+        collected = _Collected()
+        total = self.window_count(tensor.shape)
+        inferer = SlidingWindowInferer(
+            roi_size=settings.patch,
+            sw_batch_size=batch_size,
+            overlap=settings.overlap,
+            mode=settings.blend,
+            sw_device=device,
+            device=torch.device("cpu"),
+            padding_mode="constant",
+            cval=self._air,
+            with_coord=True,
+        )
+        with torch.inference_mode(), BottleneckTap(network, self.model.bottleneck_layer) as tap:
+
+            def predict(windows: torch.Tensor, slices: list[list[slice]]) -> torch.Tensor:
+                if on_window is not None:
+                    on_window(collected.count, total)
+                logits = _single_output(network(windows))
+                collected.add(tap.take(), windows, self._air, [[s.start for s in window[2:]] for window in slices])
+                return logits
+
+            stitched = inferer(torch.from_numpy(tensor)[None, None], predict)
+        if on_window is not None:
+            on_window(total, total)
+        return stitched[0].numpy().astype(np.float32, copy=False), collected.bottleneck()
+
+    def _window_slices(self, shape: tuple[int, ...], overlap: float) -> list[tuple[slice, ...]]:
+        patch = self.model.inference.patch
+        size = tuple(max(n, p) for n, p in zip(shape, patch, strict=True))
+        interval = tuple(
+            p if n == p else max(1, int(p * (1 - overlap))) for n, p in zip(size, patch, strict=True)
+        )
+        return list(dense_patch_slices(size, patch, interval))
+
+
+class _Collected:
+    """The features of the windows as they come."""
+
+    def __init__(self) -> None:
+        self._tokens: list[torch.Tensor] = []
+        self._occupied: list[torch.Tensor] = []
+        self._starts: list[list[int]] = []
+
+    @property
+    def count(self) -> int:
+        return len(self._starts)
+
+    def add(self, tokens: torch.Tensor, windows: torch.Tensor, air: float, starts: list[list[int]]) -> None:
+        self._tokens.append(tokens)
+        self._occupied.append(occupied_share(windows, tokens.shape[2:], air))
+        self._starts.extend(starts)
+
+    def bottleneck(self) -> Bottleneck:
+        return Bottleneck(
+            torch.cat(self._tokens).numpy(),
+            torch.cat(self._occupied).numpy(),
+            np.asarray(self._starts, dtype=np.int64),
+        )
+
+
+def _load_network(model: ModelFolder) -> torch.nn.Module:
+    network = build_network(model.network_type, model.network_arguments)
+    state = safetensors.torch.load_file(model.weights_path)
+    expected = network.state_dict()
+    fits = state.keys() == expected.keys() and all(state[name].shape == expected[name].shape for name in state)
+    if not fits:
+        message = (
+            f"The weights {model.weights_file} in {model.folder} do not fit the network that {model.name} names; "
+            "restore the model folder."
+        )
+        raise ModelError(message)
+    network.load_state_dict(state)
+    network.requires_grad_(False)
+    return network.eval()
+
+
+def _single_output(output: Any) -> torch.Tensor:
+    # Networks with deep supervision return the full-resolution output first.
+    tensor = output[0] if isinstance(output, tuple | list) else output
+    if not isinstance(tensor, torch.Tensor):
+        message = "The model's network gives no segmentation; restore the model folder."
+        raise ModelError(message)
+    return tensor
+
+
+def _padded(tensor: Float32Array, patch: tuple[int, int, int], air: float) -> Float32Array:
+    missing = [max(p - n, 0) for n, p in zip(tensor.shape, patch, strict=True)]
+    widths = [(m // 2, m - m // 2) for m in missing]
+    return np.pad(tensor, widths, constant_values=air)
