@@ -1,0 +1,186 @@
+"""Reading a volume: NIfTI, NRRD, MetaImage, or a folder of DICOM slices."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk
+
+from BottleneckOODLib.errors import InputError
+from BottleneckOODLib.imaging.dicom import acquisition_facts, choose_series, list_series, read_series
+from BottleneckOODLib.imaging.headers import check_gzip, check_nifti_header, check_size
+from BottleneckOODLib.imaging.volume import Modality, Volume, geometry_of
+
+IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+_READERS = {".nii.gz": "NiftiImageIO", ".nii": "NiftiImageIO", ".nrrd": "NrrdImageIO", ".nhdr": "NrrdImageIO",
+            ".mha": "MetaImageIO", ".mhd": "MetaImageIO"}
+_MAX_LABELS = 256
+_AIR_HU = -900.0
+_SOFT_TISSUE_HU = (-200.0, 300.0)
+_WINDOWS_DEVICES = {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))}
+
+
+def read_volume(path: str | Path, *, series: str | None = None, modality: Modality | None = None) -> Volume:
+    """Read one volume; nothing is ever written.
+
+    Args:
+        path: A NIfTI, NRRD or MetaImage file, or a folder with the slices of a DICOM series.
+        series: Number or UID of the series where the folder holds several.
+        modality: What the image is, where the file does not say; overrules a guess, not a DICOM header.
+
+    Returns:
+        The volume. Without a DICOM header the modality is ``"CT"`` when the values are Hounsfield units: air below
+        -900 beside soft tissue; otherwise ``"unknown"``.
+
+    Raises:
+        SeriesChoiceError: The folder holds several series and none was chosen.
+        InputError: The image cannot be read, or is not one three-dimensional image of a patient.
+    """
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    source = Path(path)
+    if not source.exists():
+        message = f"The file {source} does not exist; check the path."
+        raise InputError(message)
+    try:
+        volume = _read_folder(source, series) if source.is_dir() else _read_file(source, modality)
+    except PermissionError:
+        message = f"The file {source.name} cannot be opened; check its permissions."
+        raise InputError(message) from None
+    except MemoryError:
+        message = f"The image {source.name} does not fit into the memory of this computer; crop it."
+        raise InputError(message) from None
+    return volume
+
+
+def case_id_of(path: str | Path) -> str:
+    """Identity of a case: the file's name without its image extensions, or the folder's name; safe as a file name.
+
+    >>> case_id_of("scans/patient.7.nii.gz")
+    'patient.7'
+    >>> case_id_of("a:b?.nrrd")
+    'a_b_'
+    """
+    source = Path(path)
+    name = source.name or source.resolve().name
+    if not source.is_dir():
+        for suffix in IMAGE_SUFFIXES:
+            if name.lower().endswith(suffix):
+                name = name[: -len(suffix)]
+                break
+    cleaned = re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", name).rstrip(". ")
+    if not cleaned.strip("."):
+        return "case"
+    return f"{cleaned}_" if cleaned.split(".")[0].lower() in _WINDOWS_DEVICES else cleaned
+
+
+def _read_file(path: Path, modality: Modality | None) -> Volume:
+    suffix = next((s for s in IMAGE_SUFFIXES if path.name.lower().endswith(s)), None)
+    if suffix is None:
+        hint = "for DICOM choose the folder of the series" if _is_dicom(path) else f"use {', '.join(IMAGE_SUFFIXES)} or a DICOM folder"
+        message = f"The file {path.name} is not an image of a known kind; {hint}."
+        raise InputError(message)
+    if path.stat().st_size == 0:
+        message = f"The file {path.name} is empty; copy or download it again."
+        raise InputError(message)
+    if suffix.startswith(".nii"):
+        check_nifti_header(path)
+        check_gzip(path)
+    image = _execute(path, suffix)
+    try:
+        geometry = geometry_of(image)
+    except InputError as error:
+        message = f"The image {path.name} cannot be used. {error}"
+        raise InputError(message) from None
+    raw = sitk.GetArrayViewFromImage(image)
+    _check_not_labels(raw, path.name)
+    voxels = raw.astype(np.float32)
+    _check_values(voxels, path.name)
+    return Volume(voxels, geometry, modality or _modality_of(voxels), path.name)
+
+
+def _execute(path: Path, suffix: str) -> sitk.Image:
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO(_READERS[suffix])
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+        size, components = reader.GetSize(), reader.GetNumberOfComponents()
+    except RuntimeError as error:
+        raise InputError(_sentence_for(error, path)) from None
+    if components > 1:
+        message = f"The image {path.name} has {components} values a voxel (colour or vectors); choose a grey-scale image."
+        raise InputError(message)
+    check_size(size, path.name)
+    if len(size) > 3:
+        reader.SetExtractSize([*size[:3], *([0] * (len(size) - 3))])
+    try:
+        return reader.Execute()
+    except RuntimeError as error:
+        raise InputError(_sentence_for(error, path)) from None
+
+
+def _sentence_for(error: RuntimeError, path: Path) -> str:
+    text = str(error).lower()
+    if "orthonormal" in text or "direction" in text or "determinant" in text:
+        return f"The image {path.name} has axes that are not perpendicular (sheared); resample it to a regular grid."
+    if "spacing" in text:
+        return f"The voxel spacing of {path.name} is zero or not a number; export the image again."
+    if "memory" in text:
+        return f"The image {path.name} does not fit into the memory of this computer; crop it."
+    return f"The file {path.name} cannot be read as an image: it is damaged, truncated or of another kind; export it again."
+
+
+def _read_folder(folder: Path, wish: str | None) -> Volume:
+    found, passed_over = list_series(folder)
+    series = choose_series(found, wish, folder)
+    image, warnings = read_series(series, folder)
+    try:
+        geometry = geometry_of(image)
+    except InputError as error:
+        message = f"The series in {folder.name} cannot be used. {error}"
+        raise InputError(message) from None
+    if image.GetNumberOfComponentsPerPixel() > 1:
+        message = f"The series in {folder.name} is a colour image; choose the grey-scale series of the scan."
+        raise InputError(message)
+    voxels = sitk.GetArrayViewFromImage(image).astype(np.float32)
+    _check_values(voxels, folder.name)
+    if passed_over:
+        warnings = [*warnings, f"{len(passed_over)} file(s) in the folder are no part of the series and were passed over."]
+    modality: Modality = "CT" if series.modality == "CT" else "MR" if series.modality == "MR" else "unknown"
+    return Volume(voxels, geometry, modality, folder.resolve().name, acquisition_facts(series.headers[0]), tuple(warnings))
+
+
+def _check_values(voxels: npt.NDArray[np.float32], name: str) -> None:
+    wrong = voxels.size - int(np.count_nonzero(np.isfinite(voxels)))
+    if wrong:
+        message = f"The image {name} has {wrong} voxels that are not finite numbers; export it again."
+        raise InputError(message)
+    if voxels.min() == voxels.max():
+        message = f"The image {name} has the same value everywhere; check that the right file was chosen."
+        raise InputError(message)
+
+
+def _check_not_labels(raw: npt.NDArray[np.generic], name: str) -> None:
+    if not np.issubdtype(raw.dtype, np.integer) or raw.min() < 0 or raw.max() >= _MAX_LABELS:
+        return
+    # A label map is flat inside its structures; an 8-bit image is not. Along rows nearly every neighbour is equal.
+    row_steps = raw[..., 1:] != raw[..., :-1]
+    inside = raw[..., 1:] > 0
+    busy = np.count_nonzero(row_steps & inside) / max(1, np.count_nonzero(inside))
+    if busy < 0.12 and len(np.unique(raw)) <= 128:  # noqa: PLR2004 - measured: label maps below 0.1, 8-bit scans above 0.5
+        message = f"The image {name} looks like a label map, not like a scan; choose the image that was segmented."
+        raise InputError(message)
+
+
+def _modality_of(voxels: npt.NDArray[np.float32]) -> Modality:
+    sample = voxels[:: max(1, voxels.shape[0] // 40), ::4, ::4]
+    soft = np.mean((sample > _SOFT_TISSUE_HU[0]) & (sample < _SOFT_TISSUE_HU[1]))
+    return "CT" if sample.min() < _AIR_HU and soft > 0.05 else "unknown"  # noqa: PLR2004 - a twentieth is tissue
+
+
+def _is_dicom(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(132)[128:] == b"DICM"

@@ -1,0 +1,80 @@
+"""Distance to the k nearest reference cases."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def squared_distances(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Squared Euclidean distances of the rows of ``a`` (n, d) to those of ``b`` (m, d), shape (n, m), by one product.
+
+    >>> squared_distances(np.array([[0.0, 3.0]]), np.array([[4.0, 0.0], [0.0, 3.0]])).tolist()
+    [[25.0, 0.0]]
+    """
+    # Centring keeps the cancellation of large offsets out of the difference.
+    centre = b.mean(axis=0)
+    a, b = a - centre, b - centre
+    squared = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None, :] - 2 * a @ b.T
+    return np.maximum(squared, 0.0)
+
+
+class KNearestNeighbours:
+    """Mean distance to the k nearest reference cases, or distance to the k-th.
+
+    Args:
+        k: A count, or a share of the reference cases (between 0 and 1, exclusive). More than there are means all.
+        statistic: ``"mean"`` or ``"kth"``.
+    """
+
+    name = "knn"
+
+    def __init__(self, k: float = 0.1, statistic: str = "mean") -> None:
+        self.k = k
+        self.statistic = statistic
+
+    def fit(self, features: FloatArray) -> KNearestNeighbours:
+        """Keep the reference cases, shape (n, d)."""
+        self.features_ = np.array(features, dtype=np.float64)
+        return self
+
+    @property
+    def k_(self) -> int:
+        """The effective number of neighbours."""
+        n = len(self.features_)
+        wanted = round(self.k * n) if isinstance(self.k, float) and self.k < 1 else int(self.k)
+        return min(max(1, wanted), n)
+
+    def ood_score(self, features: FloatArray) -> FloatArray:
+        """Distance of each case to its nearest reference cases; higher is more unusual.
+
+        A reference case is compared with itself too: use ``leave_one_out_scores`` to calibrate.
+
+        Args:
+            features: Cases, shape (n_cases, d). Not modified.
+
+        Returns:
+            Euclidean distances, shape (n_cases,), >= 0.
+
+        Source:
+            Woodland et al., MELBA 2024:020. k counts from 1; the published code takes the (k+1)-th.
+        """
+        nearest = np.sort(squared_distances(np.atleast_2d(features), self.features_), axis=1)[:, : self.k_]
+        return self._statistic(nearest)
+
+    def leave_one_out_scores(self) -> FloatArray:
+        """Score of each reference case among the others, shape (n,)."""
+        squared = squared_distances(self.features_, self.features_)
+        np.fill_diagonal(squared, np.inf)
+        k = min(self.k_, len(self.features_) - 1)
+        return self._statistic(np.sort(squared, axis=1)[:, :k])
+
+    def _statistic(self, squared: FloatArray) -> FloatArray:
+        distances = np.sqrt(squared)
+        return np.asarray(distances.mean(axis=1) if self.statistic == "mean" else distances[:, -1])
+
+    def settings(self) -> dict[str, float | str]:
+        """What ``__init__`` was given."""
+        return {"k": self.k, "statistic": self.statistic}

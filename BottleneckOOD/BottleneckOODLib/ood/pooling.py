@@ -1,0 +1,50 @@
+"""From the tokens of all windows to one vector a case."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+
+POOLINGS = ("mean", "mean_std", "max")
+_LEAST_WEIGHT = 0.05
+
+
+def pool_tokens(
+    tokens: npt.NDArray[np.float32], occupied: npt.NDArray[np.float32] | None = None, method: str = "mean"
+) -> FloatArray:
+    """Pool the bottleneck over windows and space.
+
+    Args:
+        tokens: Shape (n_windows, C, z, y, x). Not modified.
+        occupied: Weight of each token, shape (n_windows, z, y, x); None weighs all alike. Tokens that see almost
+            nothing but air are left out, unless all do.
+        method: ``"mean"`` or ``"max"``, shape (C,), or ``"mean_std"``: mean and standard deviation, shape (2 C,).
+
+    Returns:
+        The pooled vector, float64.
+
+    Raises:
+        ValueError: The method is unknown.
+
+    Source:
+        Mean pooling: Woodland et al., MELBA 2024:020.
+    """
+    flat = np.moveaxis(tokens, 1, -1).reshape(-1, tokens.shape[1]).astype(np.float64)
+    weights = np.ones(len(flat)) if occupied is None else occupied.reshape(-1).astype(np.float64)
+    seen = weights > _LEAST_WEIGHT
+    if seen.any():
+        flat, weights = flat[seen], weights[seen]
+    else:
+        weights = np.ones(len(flat))
+    weights = weights / weights.sum()
+    if method == "max":
+        return np.asarray(flat.max(axis=0))
+    mean = weights @ flat
+    if method == "mean":
+        return np.asarray(mean)
+    if method == "mean_std":
+        return np.concatenate([mean, np.sqrt(weights @ (flat - mean) ** 2)])
+    message = f"unknown pooling {method!r}; use one of {POOLINGS}"
+    raise ValueError(message)
