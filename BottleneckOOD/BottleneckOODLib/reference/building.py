@@ -1,0 +1,112 @@
+"""Building a reference from the features of its cases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from BottleneckOODLib.errors import ReferenceSetError
+from BottleneckOODLib.ood.calibration import AMBER_LEVEL, RED_LEVEL
+from BottleneckOODLib.ood.knn import KNearestNeighbours
+from BottleneckOODLib.ood.mahalanobis import ShrunkMahalanobis
+from BottleneckOODLib.ood.metrics import auroc
+from BottleneckOODLib.reference.feature_space import Detector, FeatureSpace
+from BottleneckOODLib.reference.map_fitting import fit_map
+from BottleneckOODLib.reference.reference_folder import Reference, ReferenceCase
+
+FloatArray = npt.NDArray[np.float64]
+
+MIN_CASES = 20
+FAILURE_DICE = 0.80
+KNN_SHARES = (0.05, 0.1, 0.25, 0.5, 0.75)
+_LEAST_OF_EACH = 10
+
+
+def build_reference(
+    name: str,
+    model_fingerprint: str,
+    features: Mapping[str, FloatArray],
+    cases: Sequence[ReferenceCase],
+    settings: Mapping[str, Any],
+) -> Reference:
+    """Fit a detector to each feature space, calibrate by leave-one-out, and lay out the map.
+
+    Args:
+        name: Name of the reference.
+        model_fingerprint: Fingerprint of the model that made the bottleneck features.
+        features: Of each space, shape (n, d), rows in the order of ``cases``; ``"bottleneck"`` is needed.
+        cases: The cases.
+        settings: What to keep with the reference, such as the pooling.
+
+    Returns:
+        The reference, not yet saved.
+
+    Raises:
+        ReferenceSetError: There are fewer than ``MIN_CASES`` cases, names repeat, or a feature is not finite.
+    """
+    n = len(cases)
+    if n < MIN_CASES:
+        message = f"A reference needs at least {MIN_CASES} cases and {n} could be used; add cases."
+        raise ReferenceSetError(message)
+    names = [case.case_id for case in cases]
+    repeated = sorted({case_id for case_id in names if names.count(case_id) > 1})
+    if repeated:
+        message = f"The case name {repeated[0]} stands for several cases; give each its own name."
+        raise ReferenceSetError(message)
+    for space, array in features.items():
+        if len(array) != n or not np.isfinite(array).all():
+            message = f"The {space} features of the cases are incomplete or not finite numbers; check the model."
+            raise ReferenceSetError(message)
+    outcomes = [case.dice for case in cases]
+    detector, choice = choose_detector(features["bottleneck"], outcomes)
+    spaces = {"bottleneck": FeatureSpace.fitted("bottleneck", features["bottleneck"], detector)}
+    for space in features:
+        if space != "bottleneck":
+            spaces[space] = FeatureSpace.fitted(space, features[space], ShrunkMahalanobis())
+    complete = dict(settings) | {
+        "levels": {"amber": AMBER_LEVEL, "red": RED_LEVEL},
+        "attainable_p": 1 / (n + 1),
+        "detector_choice": choice,
+    }
+    map_xy = fit_map(spaces["bottleneck"].detector.features_)
+    return Reference(name, model_fingerprint, tuple(cases), spaces, map_xy, complete)
+
+
+def choose_detector(bottleneck: FloatArray, outcomes: Sequence[float | None]) -> tuple[Detector, dict[str, Any]]:
+    """Choose the bottleneck's detector on the reference's own cases, never on test cases.
+
+    Each candidate's leave-one-out scores are held against the cases' outcomes. Where fewer than ten cases failed
+    (Dice below ``FAILURE_DICE``), nothing can be told and the shrunk Mahalanobis distance is taken.
+
+    Returns:
+        The detector, not fitted, and what is known of its validity.
+    """
+    candidates: list[Detector] = [ShrunkMahalanobis(), *(KNearestNeighbours(share) for share in KNN_SHARES)]
+    known = np.array([outcome is not None for outcome in outcomes])
+    failed = np.array([outcome is not None and outcome < FAILURE_DICE for outcome in outcomes])
+    n_failed, n_good = int(failed.sum()), int((known & ~failed).sum())
+    if min(n_failed, n_good) < _LEAST_OF_EACH:
+        reason = f"{n_failed} of {n_failed + n_good} cases with a known Dice failed: too few to choose by"
+        return ShrunkMahalanobis(), {"detector": "md", "auroc": None, "n_failed": n_failed, "reason": reason}
+    table = {}
+    for candidate in candidates:
+        scores = FeatureSpace.fitted("bottleneck", bottleneck, candidate).leave_one_out
+        table[_label(candidate)] = auroc(scores[known], failed[known])
+    best = max(table, key=lambda label: table[label])
+    chosen = next(candidate for candidate in candidates if _label(candidate) == best)
+    return chosen, {
+        "detector": best,
+        "auroc": round(table[best], 3),
+        "n_failed": n_failed,
+        "n_good": n_good,
+        "failure": f"Dice below {FAILURE_DICE}",
+        "all": {label: round(value, 3) for label, value in table.items()},
+        "reason": "largest AUROC of the leave-one-out scores for the reference's own failures (optimistic: chosen on them)",
+    }
+
+
+def _label(detector: Detector) -> str:
+    return f"knn {detector.k:g}" if isinstance(detector, KNearestNeighbours) else detector.name

@@ -1,0 +1,80 @@
+"""One kind of features of the reference cases, with the detector that was fitted to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from BottleneckOODLib.errors import ReferenceMismatchError
+from BottleneckOODLib.ood.knn import KNearestNeighbours
+from BottleneckOODLib.ood.mahalanobis import ShrunkMahalanobis
+
+FloatArray = npt.NDArray[np.float64]
+Detector = KNearestNeighbours | ShrunkMahalanobis
+
+
+def make_detector(name: str, settings: dict[str, float | str]) -> Detector:
+    """The detector of that name.
+
+    Raises:
+        ValueError: The name is unknown.
+    """
+    if name == KNearestNeighbours.name:
+        return KNearestNeighbours(k=float(settings["k"]), statistic=str(settings["statistic"]))
+    if name == ShrunkMahalanobis.name:
+        return ShrunkMahalanobis()
+    message = f"unknown detector {name!r}"
+    raise ValueError(message)
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureSpace:
+    """Features of the reference cases, standardised, and a fitted detector.
+
+    Attributes:
+        name: Such as ``"bottleneck"``.
+        features: As measured, shape (n, d).
+        centre: Mean of each feature, shape (d,).
+        scale: Standard deviation of each feature, 1 where it is constant, shape (d,).
+        detector: Fitted to the standardised features.
+        leave_one_out: Score of each reference case among the others, shape (n,).
+    """
+
+    name: str
+    features: FloatArray
+    centre: FloatArray
+    scale: FloatArray
+    detector: Detector
+    leave_one_out: FloatArray
+
+    @classmethod
+    def fitted(
+        cls, name: str, features: FloatArray, detector: Detector, leave_one_out: FloatArray | None = None
+    ) -> FeatureSpace:
+        """Standardise, fit, and score the reference cases (unless their scores are known)."""
+        features = np.array(features, dtype=np.float64)
+        centre, scale = features.mean(axis=0), features.std(axis=0)
+        scale = np.where(scale > 1e-9 * np.maximum(1.0, np.abs(centre)), scale, 1.0)
+        detector.fit((features - centre) / scale)
+        scores = detector.leave_one_out_scores() if leave_one_out is None else leave_one_out
+        return cls(name, features, centre, scale, detector, scores)
+
+    def standardised(self, vector: FloatArray) -> FloatArray:
+        """A case's features (d,) in the units of the fit.
+
+        Raises:
+            ReferenceMismatchError: The number of features differs.
+        """
+        if vector.shape != self.centre.shape:
+            message = (
+                f"The reference has {len(self.centre)} {self.name} features a case and this case has {vector.size}; "
+                "build the reference again with this model."
+            )
+            raise ReferenceMismatchError(message)
+        return np.asarray((vector - self.centre) / self.scale)
+
+    def ood_score(self, vector: FloatArray) -> float:
+        """Score of one case, features (d,); higher is more unusual."""
+        return float(self.detector.ood_score(self.standardised(vector)[None])[0])

@@ -1,0 +1,272 @@
+"""The reference folder: the training cases that a case is compared with, as data."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import safetensors.numpy
+
+from BottleneckOODLib.errors import OutputError, ReferenceMismatchError, ReferenceSetError
+from BottleneckOODLib.ood.knn import squared_distances
+from BottleneckOODLib.ood.placement import Placement, place
+from BottleneckOODLib.reference.feature_space import FeatureSpace, make_detector
+from BottleneckOODLib.reference.scoring import Neighbour, Score, nearest_cases, score_case
+from BottleneckOODLib.tensor_file import TensorFileError, check_tensor_file
+
+FloatArray = npt.NDArray[np.float64]
+
+SCHEMA_VERSION = 1
+REFERENCE_FILE, ARRAYS_FILE, CASES_FILE = "reference.json", "arrays.safetensors", "cases.csv"
+_MAX_FILE_BYTES = 50_000_000
+_MAX_ARRAY_BYTES = 2_000_000_000
+
+
+@dataclass(frozen=True)
+class ReferenceCase:
+    """One reference case.
+
+    Attributes:
+        case_id: Its name.
+        dice: Dice of the model's mask against the labels, when known.
+        facts: Acquisition facts, no identifiers.
+    """
+
+    case_id: str
+    dice: float | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Everything that a case is compared with.
+
+    Attributes:
+        name: Short name.
+        model_fingerprint: Fingerprint of the model that made the features.
+        cases: The cases, in the order of every array's rows.
+        spaces: The feature spaces, by name; ``"bottleneck"`` is always there.
+        map_xy: Map position of each case, shape (n, 2).
+        settings: How it was built: pooling, what was chosen, why; for people and for remaking.
+        fingerprint: SHA-256 of the content; empty until saved or loaded.
+    """
+
+    name: str
+    model_fingerprint: str
+    cases: tuple[ReferenceCase, ...]
+    spaces: Mapping[str, FeatureSpace]
+    map_xy: FloatArray
+    settings: Mapping[str, Any]
+    fingerprint: str = ""
+
+    def check_model(self, fingerprint: str) -> None:
+        """Refuse to judge features of another model.
+
+        Raises:
+            ReferenceMismatchError: The reference was made by another model.
+        """
+        if fingerprint != self.model_fingerprint:
+            message = f'The reference "{self.name}" was made by another model; choose its own, or build one with this model.'
+            raise ReferenceMismatchError(message)
+
+    def score(self, features: Mapping[str, FloatArray | None]) -> Score:
+        """How unusual a case is; spaces whose features are missing (an empty mask) are left out on both sides.
+
+        Raises:
+            ReferenceMismatchError: The features do not fit the reference.
+            NotFiniteError: A feature or a score is not a finite number.
+        """
+        return score_case(self.spaces, features)
+
+    def neighbours(self, bottleneck: FloatArray, k: int = 5) -> tuple[Neighbour, ...]:
+        """The nearest reference cases by bottleneck, nearest first."""
+        return nearest_cases(self._distances(bottleneck), self._nearest_leave_one_out(), self.cases, k)
+
+    def place(self, bottleneck: FloatArray) -> Placement:
+        """Position on the map."""
+        return place(self._distances(bottleneck), self.map_xy, self._nearest_leave_one_out())
+
+    def _distances(self, bottleneck: FloatArray) -> FloatArray:
+        space = self.spaces["bottleneck"]
+        squared = squared_distances(space.standardised(bottleneck)[None], space.detector.features_)
+        return np.asarray(np.sqrt(squared[0]))
+
+    def _nearest_leave_one_out(self) -> FloatArray:
+        features = self.spaces["bottleneck"].detector.features_
+        squared = squared_distances(features, features)
+        np.fill_diagonal(squared, np.inf)
+        return np.asarray(np.sqrt(squared.min(axis=1)))
+
+    def save(self, folder: Path, *, overwrite: bool = False) -> Reference:
+        """Write the folder, whole or not at all, and give back the reference with its fingerprint.
+
+        Raises:
+            OutputError: The folder exists and ``overwrite`` is not set, or cannot be written.
+        """
+        if folder.exists() and not overwrite:
+            message = f"The reference folder {folder} exists already; choose another name, or allow overwriting."
+            raise OutputError(message)
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        except OSError:
+            message = f"The reference folder {folder} cannot be written; check the permissions and the free space."
+            raise OutputError(message) from None
+        try:
+            self._write(temporary)
+            _replace_folder(temporary, folder)
+        except OSError:
+            message = f"The reference folder {folder} cannot be written; check the permissions and the free space."
+            raise OutputError(message) from None
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        return Reference.load(folder)
+
+    def _write(self, folder: Path) -> None:
+        arrays = {"map_xy": self.map_xy.astype(np.float64)}
+        for name, space in self.spaces.items():
+            arrays[f"{name}.features"] = space.features.astype(np.float64)
+            arrays[f"{name}.leave_one_out"] = space.leave_one_out.astype(np.float64)
+        safetensors.numpy.save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / ARRAYS_FILE)
+        fact_names = sorted({name for case in self.cases for name in case.facts})
+        with (folder / CASES_FILE).open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(["case_id", "dice", *fact_names])
+            for case in self.cases:
+                score = "" if case.dice is None else f"{case.dice:.4f}"
+                writer.writerow([case.case_id, score, *(case.facts.get(name, "") for name in fact_names)])
+        document = {
+            "schema_version": SCHEMA_VERSION,
+            "name": self.name,
+            "model_fingerprint": self.model_fingerprint,
+            "n_cases": len(self.cases),
+            "spaces": {
+                name: {"detector": space.detector.name, "settings": space.detector.settings()}
+                for name, space in self.spaces.items()
+            },
+            "settings": dict(self.settings),
+        }
+        document["fingerprint"] = _fingerprint(document, folder)
+        (folder / REFERENCE_FILE).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        for path in folder.iterdir():
+            with path.open("rb+") as written:
+                os.fsync(written.fileno())
+
+    @classmethod
+    def load(cls, folder: Path) -> Reference:
+        """Read and check a reference folder.
+
+        Raises:
+            ReferenceSetError: A file is missing, damaged, of a newer format, or was changed since it was made.
+        """
+        document = _read_document(folder)
+        try:
+            arrays = _read_arrays(folder)
+            cases = _read_cases(folder / CASES_FILE)
+            if _fingerprint(document, folder) != document["fingerprint"]:
+                message = f"The reference in {folder} was changed since it was made; restore it or build it again."
+                raise ReferenceSetError(message)
+            n = document["n_cases"]
+            sizes = {len(cases), *(len(array) for array in arrays.values())}
+            if sizes != {n} or not all(np.isfinite(array).all() for array in arrays.values()):
+                message = f"The reference in {folder} is damaged: its tables do not fit each other; restore it or build it again."
+                raise ReferenceSetError(message)
+            spaces = {
+                name: FeatureSpace.fitted(
+                    name,
+                    arrays[f"{name}.features"],
+                    make_detector(entry["detector"], entry["settings"]),
+                    arrays[f"{name}.leave_one_out"],
+                )
+                for name, entry in document["spaces"].items()
+            }
+            return cls(
+                name=str(document["name"]),
+                model_fingerprint=str(document["model_fingerprint"]),
+                cases=cases,
+                spaces=spaces,
+                map_xy=arrays["map_xy"],
+                settings=dict(document["settings"]),
+                fingerprint=str(document["fingerprint"]),
+            )
+        except (OSError, KeyError, TypeError, ValueError, AttributeError, IndexError, TensorFileError):
+            message = f"The reference in {folder} is damaged or incomplete; restore it or build it again."
+            raise ReferenceSetError(message) from None
+
+
+def _read_document(folder: Path) -> dict[str, Any]:
+    path = folder / REFERENCE_FILE
+    if not path.is_file():
+        message = f"The folder {folder} is not a reference folder: it has no {REFERENCE_FILE}; choose another folder."
+        raise ReferenceSetError(message)
+    try:
+        document = json.loads(path.read_text(encoding="utf-8")) if path.stat().st_size < _MAX_FILE_BYTES else None
+    except (OSError, UnicodeDecodeError, ValueError, RecursionError):
+        document = None
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if type(version) is not int or version < 1:
+        message = f"The file {REFERENCE_FILE} in {folder} cannot be read; restore the reference or build it again."
+        raise ReferenceSetError(message)
+    if version > SCHEMA_VERSION:
+        message = f"The reference in {folder} was made by a newer version of BottleneckOOD; update BottleneckOOD."
+        raise ReferenceSetError(message)
+    return dict(document or {})
+
+
+def _read_arrays(folder: Path) -> dict[str, FloatArray]:
+    path = folder / ARRAYS_FILE
+    facts = check_tensor_file(path)
+    if path.stat().st_size > _MAX_ARRAY_BYTES or any(dtype != "F64" or not shape for dtype, shape in facts.values()):
+        message = "it holds other arrays than a reference has"
+        raise TensorFileError(message)
+    loaded = safetensors.numpy.load_file(path)
+    return {name: np.asarray(array, dtype=np.float64) for name, array in loaded.items()}
+
+
+def _read_cases(path: Path) -> tuple[ReferenceCase, ...]:
+    if path.stat().st_size > _MAX_FILE_BYTES:
+        message = "the table of cases is too large"
+        raise ValueError(message)
+    with path.open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    return tuple(
+        ReferenceCase(
+            case_id=row["case_id"],
+            dice=float(row["dice"]) if row["dice"] else None,
+            facts={name: value for name, value in row.items() if name not in ("case_id", "dice") and value},
+        )
+        for row in rows
+    )
+
+
+def _fingerprint(document: Mapping[str, Any], folder: Path) -> str:
+    content = {key: value for key, value in document.items() if key != "fingerprint"}
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode("utf-8"))
+    for name in (ARRAYS_FILE, CASES_FILE):
+        digest.update(hashlib.sha256((folder / name).read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _replace_folder(new: Path, folder: Path) -> None:
+    """Put ``new`` in the place of ``folder``; an old one goes only after the new one stands."""
+    old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
+    if folder.exists():
+        folder.rename(old)
+        try:
+            new.rename(folder)
+        except OSError:
+            old.rename(folder)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        new.rename(folder)
