@@ -45,12 +45,9 @@ class ShrunkMahalanobis:
         self.shrinkage_, self.mean_variance_ = ledoit_wolf_shrinkage(centred)
         n = len(centred)
         _, singular, self.basis_ = np.linalg.svd(centred, full_matrices=False)
-        floor = self.shrinkage_ * self.mean_variance_
-        variances = (1 - self.shrinkage_) * singular**2 / n + floor
-        # Directions without any variance and without shrinkage tell nothing; they must not divide by zero.
-        least = np.finfo(np.float64).eps * max(self.mean_variance_, np.finfo(np.float64).tiny) * n
-        self.inverse_variances_ = 1 / np.maximum(variances, least)
-        self.inverse_floor_ = 1 / max(floor, least)
+        floor = _floor(self.shrinkage_, self.mean_variance_, n)
+        self.inverse_variances_ = 1 / ((1 - self.shrinkage_) * singular**2 / n + floor)
+        self.inverse_floor_ = 1 / floor
 
     def ood_score(self, features: FloatArray) -> FloatArray:
         """Shrunk Mahalanobis distance of each case; higher is more unusual.
@@ -67,38 +64,46 @@ class ShrunkMahalanobis:
         return np.asarray(np.sqrt((inside**2) @ self.inverse_variances_ + outside * self.inverse_floor_))
 
     def leave_one_out_scores(self) -> FloatArray:
-        """Score of each reference case by a fit to the others, shape (n,); every fit is made anew, nothing is approximated.
-
-        The fits run in the coordinates of the span of all cases, where they are n x n at most.
-        """
-        centred = self.features_ - self.mean_
-        n, d = centred.shape
-        _, singular, basis = np.linalg.svd(centred, full_matrices=False)
-        kept = singular > singular.max(initial=0.0) * 1e-12
-        coordinates = centred @ basis[kept].T
-        return np.array([_left_out_score(coordinates, index, d) for index in range(n)])
+        """Score of each reference case by a fit to the others, shape (n,); every fit is made anew, nothing is approximated."""
+        rows = range(len(self.features_))
+        return np.array([score_among(np.delete(self.features_, row, axis=0), self.features_[row]) for row in rows])
 
     def settings(self) -> dict[str, float | str]:
         """What ``__init__`` was given."""
         return {}
 
 
-def _left_out_score(coordinates: FloatArray, index: int, n_features: int) -> float:
-    """Distance of row ``index`` to a fit of the other rows; trailing features without variance count in the shrinkage."""
-    others = np.delete(coordinates, index, axis=0)
+def score_among(others: FloatArray, case: FloatArray) -> float:
+    """What ``ShrunkMahalanobis().fit(others)`` scores ``case``, without decomposing: one solve in the smaller space.
+
+    Args:
+        others: Reference cases, shape (n, d).
+        case: Features of one case, shape (d,).
+
+    Source:
+        Woodbury's identity for d > n.
+    """
     mean = others.mean(axis=0)
-    centred = others - mean
+    centred, offset = others - mean, case - mean
     n, d = centred.shape
-    small = centred.T @ centred
-    trace = float(np.trace(small)) / n
-    mean_variance = trace / n_features
-    norm = float((small**2).sum()) / n**2
-    beta = (float(((centred**2).sum(axis=1) ** 2).sum()) / n - norm) / (n_features * n)
-    delta = (norm - 2 * mean_variance * trace + n_features * mean_variance**2) / n_features
-    beta = min(max(beta, 0.0), delta)
-    shrinkage = 0.0 if beta == 0 else beta / delta
-    covariance = (1 - shrinkage) * small / n
-    floor = max(shrinkage * mean_variance, np.finfo(np.float64).eps * max(mean_variance, np.finfo(np.float64).tiny) * n)
-    covariance[np.diag_indices(d)] += floor
-    offset = coordinates[index] - mean
-    return float(np.sqrt(max(offset @ np.linalg.solve(covariance, offset), 0.0)))
+    shrinkage, mean_variance = ledoit_wolf_shrinkage(centred)
+    floor = _floor(shrinkage, mean_variance, n)
+    kept = (1 - shrinkage) / n
+    if d <= n:
+        covariance = kept * (centred.T @ centred)
+        covariance[np.diag_indices(d)] += floor
+        squared = offset @ np.linalg.solve(covariance, offset)
+    elif kept == 0:
+        squared = offset @ offset / floor
+    else:
+        small = centred @ centred.T
+        small[np.diag_indices(n)] += floor / kept
+        along = centred @ offset
+        squared = (offset @ offset - along @ np.linalg.solve(small, along)) / floor
+    return float(np.sqrt(max(squared, 0.0)))
+
+
+def _floor(shrinkage: float, mean_variance: float, n: int) -> float:
+    """The variance of directions in which the reference cases do not vary; never zero, so that nothing divides by it."""
+    least = np.finfo(np.float64).eps * max(mean_variance, np.finfo(np.float64).tiny) * n
+    return max(shrinkage * mean_variance, least)

@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from BottleneckOODLib.errors import ReferenceMismatchError
 from BottleneckOODLib.ood.knn import KNearestNeighbours
-from BottleneckOODLib.ood.mahalanobis import ShrunkMahalanobis
+from BottleneckOODLib.ood.mahalanobis import ShrunkMahalanobis, score_among
 
 FloatArray = npt.NDArray[np.float64]
+_CONSTANT = 1e-9
 Detector = KNearestNeighbours | ShrunkMahalanobis
 
 
@@ -53,13 +54,17 @@ class FeatureSpace:
     def fitted(
         cls, name: str, features: FloatArray, detector: Detector, leave_one_out: FloatArray | None = None
     ) -> FeatureSpace:
-        """Standardise, fit, and score the reference cases (unless their scores are known)."""
+        """Standardise, fit, and score each reference case by a fit to all the others (unless the scores are known).
+
+        The standardisation is part of the fit: with more features than cases, a case that took part in it would look
+        nearer than a new one, and the light would flag too many.
+        """
         features = np.array(features, dtype=np.float64)
-        centre, scale = features.mean(axis=0), features.std(axis=0)
-        scale = np.where(scale > 1e-9 * np.maximum(1.0, np.abs(centre)), scale, 1.0)
+        if leave_one_out is None:
+            leave_one_out = np.array([_left_out_score(features, index, detector) for index in range(len(features))])
+        centre, scale = _standardisation(features)
         detector.fit((features - centre) / scale)
-        scores = detector.leave_one_out_scores() if leave_one_out is None else leave_one_out
-        return cls(name, features, centre, scale, detector, scores)
+        return cls(name, features, centre, scale, detector, leave_one_out)
 
     def standardised(self, vector: FloatArray) -> FloatArray:
         """A case's features (d,) in the units of the fit.
@@ -78,3 +83,18 @@ class FeatureSpace:
     def ood_score(self, vector: FloatArray) -> float:
         """Score of one case, features (d,); higher is more unusual."""
         return float(self.detector.ood_score(self.standardised(vector)[None])[0])
+
+
+def _standardisation(features: FloatArray) -> tuple[FloatArray, FloatArray]:
+    centre, scale = features.mean(axis=0), features.std(axis=0)
+    return centre, np.where(scale > _CONSTANT * np.maximum(1.0, np.abs(centre)), scale, 1.0)
+
+
+def _left_out_score(features: FloatArray, index: int, detector: Detector) -> float:
+    others = np.delete(features, index, axis=0)
+    centre, scale = _standardisation(others)
+    standardised, case = (others - centre) / scale, (features[index] - centre) / scale
+    if isinstance(detector, ShrunkMahalanobis):
+        return score_among(standardised, case)
+    fitted = KNearestNeighbours(detector.k, detector.statistic).fit(standardised)
+    return float(fitted.ood_score(case[None])[0])

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -90,17 +91,18 @@ class Reference:
 
     def neighbours(self, bottleneck: FloatArray, k: int = 5) -> tuple[Neighbour, ...]:
         """The nearest reference cases by bottleneck, nearest first."""
-        return nearest_cases(self._distances(bottleneck), self._nearest_leave_one_out(), self.cases, k)
+        return nearest_cases(self._distances(bottleneck), self._nearest_leave_one_out, self.cases, k)
 
     def place(self, bottleneck: FloatArray) -> Placement:
         """Position on the map."""
-        return place(self._distances(bottleneck), self.map_xy, self._nearest_leave_one_out())
+        return place(self._distances(bottleneck), self.map_xy, self._nearest_leave_one_out)
 
     def _distances(self, bottleneck: FloatArray) -> FloatArray:
         space = self.spaces["bottleneck"]
         squared = squared_distances(space.standardised(bottleneck)[None], space.detector.features_)
         return np.asarray(np.sqrt(squared[0]))
 
+    @cached_property
     def _nearest_leave_one_out(self) -> FloatArray:
         features = self.spaces["bottleneck"].detector.features_
         squared = squared_distances(features, features)
