@@ -5,9 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import safetensors.numpy
 
-from BottleneckOODLib.errors import OutputError, ReferenceMismatchError, ReferenceSetError
+from BottleneckOODLib.atomic_folder import written_whole
+from BottleneckOODLib.errors import ReferenceMismatchError, ReferenceSetError
 from BottleneckOODLib.ood.knn import squared_distances
 from BottleneckOODLib.ood.placement import Placement, place
 from BottleneckOODLib.reference.feature_space import FeatureSpace, make_detector
@@ -115,23 +113,8 @@ class Reference:
         Raises:
             OutputError: The folder exists and ``overwrite`` is not set, or cannot be written.
         """
-        if folder.exists() and not overwrite:
-            message = f"The reference folder {folder} exists already; choose another name, or allow overwriting."
-            raise OutputError(message)
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        except OSError:
-            message = f"The reference folder {folder} cannot be written; check the permissions and the free space."
-            raise OutputError(message) from None
-        try:
+        with written_whole(folder, overwrite=overwrite) as temporary:
             self._write(temporary)
-            _replace_folder(temporary, folder)
-        except OSError:
-            message = f"The reference folder {folder} cannot be written; check the permissions and the free space."
-            raise OutputError(message) from None
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
         return Reference.load(folder)
 
     def _write(self, folder: Path) -> None:
@@ -160,9 +143,6 @@ class Reference:
         }
         document["fingerprint"] = _fingerprint(document, folder)
         (folder / REFERENCE_FILE).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        for path in folder.iterdir():
-            with path.open("rb+") as written:
-                os.fsync(written.fileno())
 
     @classmethod
     def load(cls, folder: Path) -> Reference:
@@ -257,18 +237,3 @@ def _fingerprint(document: Mapping[str, Any], folder: Path) -> str:
     for name in (ARRAYS_FILE, CASES_FILE):
         digest.update(hashlib.sha256((folder / name).read_bytes()).digest())
     return digest.hexdigest()
-
-
-def _replace_folder(new: Path, folder: Path) -> None:
-    """Put ``new`` in the place of ``folder``; an old one goes only after the new one stands."""
-    old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
-    if folder.exists():
-        folder.rename(old)
-        try:
-            new.rename(folder)
-        except OSError:
-            old.rename(folder)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        new.rename(folder)

@@ -1,0 +1,157 @@
+"""What is known of one case, as shown, saved and loaded again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from BottleneckOODLib.assessment.checks import Check, Light
+from BottleneckOODLib.assessment.record import RECORD_FILE, SEGMENTATION_FILE, read_record, write_record
+from BottleneckOODLib.atomic_folder import written_whole
+from BottleneckOODLib.imaging.volume import LabelVolume, Volume
+from BottleneckOODLib.imaging.writing import read_label_volume, write_label_volume
+from BottleneckOODLib.ood.placement import Placement
+from BottleneckOODLib.reference.scoring import Neighbour, PartScore
+
+OVERVIEW_FILE, SCENE_FILE = "overview.png", "scene.mrb"
+
+
+@dataclass(frozen=True)
+class InputFacts:
+    """The image, without identifiers: name of its file, modality, array shape (Z, Y, X), spacing along i, j, k in mm."""
+
+    path_name: str
+    modality: str
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    orientation: str
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """The model that segmented."""
+
+    name: str
+    version: str
+    fingerprint: str
+    demonstration: bool = False
+
+
+@dataclass(frozen=True)
+class ReferenceFacts:
+    """The reference that the case was compared with."""
+
+    name: str
+    fingerprint: str
+    n_cases: int
+
+
+@dataclass(frozen=True)
+class MapPoint:
+    """One training case on the map."""
+
+    x: float
+    y: float
+    dice: float | None
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """The result of one run on one case.
+
+    Attributes:
+        case_id: Name of the case.
+        created: When, ISO 8601 with time zone.
+        program_version: Version of this library.
+        input: Facts of the image.
+        model: The model.
+        reference: The reference.
+        light: ``"green"``, ``"amber"``, ``"red"`` or ``"grey"``.
+        sentence: The one sentence beside the light.
+        detector: Detector of the bottleneck features.
+        score: Combined score, 1 at the 95% quantile of the training cases; None when grey.
+        p_value: Calibrated p-value of the light; None when grey.
+        percentile: Share of the training cases that are less unusual, in percent; None when grey.
+        parts: Each feature space on its own.
+        checks: The questions and their answers.
+        neighbours: The nearest training cases.
+        placement: Position on the map; None when grey.
+        volume_ml: Volume of the mask, in ml.
+        n_components: Connected parts of the mask.
+        timings_s: Seconds of each step.
+        device: What computed.
+        warnings: What a user should know.
+        map_points: The training cases on the map.
+        segmentation: The mask, in the image's own geometry; None when there is none.
+        volume: The image; never saved, None after loading.
+    """
+
+    case_id: str
+    created: str
+    program_version: str
+    input: InputFacts
+    model: ModelFacts
+    reference: ReferenceFacts
+    light: Light
+    sentence: str
+    detector: str
+    score: float | None
+    p_value: float | None
+    percentile: float | None
+    parts: Mapping[str, PartScore]
+    checks: tuple[Check, ...]
+    neighbours: tuple[Neighbour, ...]
+    placement: Placement | None
+    volume_ml: float
+    n_components: int
+    timings_s: Mapping[str, float]
+    device: str
+    warnings: tuple[str, ...] = ()
+    map_points: tuple[MapPoint, ...] = ()
+    segmentation: LabelVolume | None = None
+    volume: Volume | None = field(default=None, compare=False, repr=False)
+
+    def save(
+        self,
+        folder: str | Path,
+        *,
+        overwrite: bool = False,
+        scene_writer: Callable[[Assessment, Path], None] | None = None,
+    ) -> Path:
+        """Write ``folder/<case_id>/`` whole or not at all: record, segmentation, overview picture, and a scene on request.
+
+        Args:
+            folder: Where the case's folder goes.
+            overwrite: Replace the case's folder; the old one goes only after the new one stands.
+            scene_writer: Writes the MRML scene, such as ``scene.bundle.write_scene``.
+
+        Returns:
+            The case's folder.
+
+        Raises:
+            OutputError: The case's folder exists and ``overwrite`` is not set, or it cannot be written.
+        """
+        from BottleneckOODLib.assessment.figures import write_overview  # noqa: PLC0415 - matplotlib only for pictures
+
+        target = Path(folder) / self.case_id
+        with written_whole(target, overwrite=overwrite) as temporary:
+            if self.segmentation is not None:
+                write_label_volume(self.segmentation, temporary / SEGMENTATION_FILE)
+            write_record(self, temporary / RECORD_FILE)
+            write_overview(self, temporary / OVERVIEW_FILE)
+            if scene_writer is not None:
+                scene_writer(self, temporary / SCENE_FILE)
+        return target
+
+    @staticmethod
+    def load(folder: str | Path) -> Assessment:
+        """Read a case's folder again.
+
+        Raises:
+            InputError: A file is missing, damaged, or of a newer format.
+        """
+        path = Path(folder)
+        segmentation_path = path / SEGMENTATION_FILE
+        segmentation = read_label_volume(segmentation_path) if segmentation_path.is_file() else None
+        return read_record(path / RECORD_FILE, segmentation)

@@ -1,0 +1,151 @@
+"""The plain questions beside the score: is this the kind of image, and the kind of mask, that was meant?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from BottleneckOODLib.assessment.wording import PART_QUESTIONS
+from BottleneckOODLib.imaging.mask_features import MaskFeatures
+from BottleneckOODLib.imaging.volume import Geometry, Volume
+from BottleneckOODLib.ood.calibration import RED_LEVEL, light_of
+from BottleneckOODLib.reference.scoring import PartScore
+
+State = Literal["met", "soft", "hard", "not_assessed"]
+Light = Literal["green", "amber", "red", "grey"]
+
+_SEVERITY: dict[str, int] = {"green": 0, "amber": 1, "red": 2}
+_LEAST_MASK_ML = 20.0
+_FAT_HU = -40.0
+_IMPOSSIBLE_HU = -3100.0
+_LEAST_EXTENT_MM = 150.0
+_LEAST_HEIGHT_MM = 20.0
+_GREATEST_EXTENT_MM = 1300.0
+_SPACING_MM = (0.2, 8.0)
+_LEAST_LARGEST_SHARE = 0.5
+_NOTABLE_BORDER_SHARE = 0.02
+
+
+@dataclass(frozen=True)
+class Check:
+    """The answer to one question.
+
+    Attributes:
+        name: Such as ``"intensity_scale"``.
+        state: ``"met"``, ``"soft"`` (at least amber), ``"hard"`` (red) or ``"not_assessed"``.
+        message: One sentence for the user.
+        calibrated: Whether the question is part of the p-value; then it does not turn the light a second time.
+    """
+
+    name: str
+    state: State
+    message: str
+    calibrated: bool = False
+
+
+def input_checks(volume: Volume, model_modality: str) -> list[Check]:
+    """Questions to the image alone."""
+    return [
+        _modality(volume, model_modality),
+        _intensity_scale(volume, model_modality),
+        _field_of_view(volume.geometry),
+        _spacing(volume.geometry),
+    ]
+
+
+def mask_checks(measured: MaskFeatures | None) -> list[Check]:
+    """Questions to the mask alone."""
+    if measured is None:
+        return [Check("mask_present", "hard", "The model found no liver in this image.")]
+    checks = []
+    if measured.volume_ml < _LEAST_MASK_ML:
+        checks.append(Check("mask_present", "hard", f"The mask is almost empty ({measured.volume_ml:.0f} ml)."))
+    else:
+        checks.append(Check("mask_present", "met", f"The mask has {measured.volume_ml:.0f} ml."))
+    parts = "one part" if measured.n_components == 1 else f"{measured.n_components} parts"
+    scattered = measured.largest_share < _LEAST_LARGEST_SHARE
+    note = f"The mask is in {parts}; the largest holds {100 * measured.largest_share:.0f}% of it."
+    checks.append(Check("mask_components", "soft" if scattered else "met", note))
+    cut = measured.border_share > _NOTABLE_BORDER_SHARE
+    edge = f"The scan's edge cuts the mask ({100 * measured.border_share:.0f}% of its surface)."
+    checks.append(Check("mask_border", "met", edge if cut else "The mask lies within the scan."))
+    return checks
+
+
+def calibrated_checks(parts: Mapping[str, PartScore]) -> list[Check]:
+    """One check for each feature space, for showing; their weight is already in the p-value."""
+    checks = []
+    for name, part in parts.items():
+        question = PART_QUESTIONS.get(name, name)
+        place = f"{question}: more unusual than {part.percentile:.0f} of 100 training cases."
+        checks.append(Check(name, "soft" if part.p_value <= RED_LEVEL else "met", place, calibrated=True))
+    return checks
+
+
+def overall_light(p_value: float | None, checks: Iterable[Check]) -> Light:
+    """The worst of the p-value's light and of the checks that are not part of the p-value; grey without a p-value."""
+    if p_value is None:
+        return "grey"
+    light = light_of(p_value)
+    if light not in _SEVERITY:
+        return "grey"
+    for check in checks:
+        if check.calibrated:
+            continue
+        wanted = {"hard": "red", "soft": "amber"}.get(check.state, "green")
+        light = max(light, wanted, key=lambda name: _SEVERITY[name])
+    return "red" if light == "red" else "amber" if light == "amber" else "green"
+
+
+def _modality(volume: Volume, wanted: str) -> Check:
+    if volume.modality == wanted:
+        return Check("modality", "met", f"The image is {wanted}, as the model expects.")
+    if volume.modality == "unknown":
+        return Check("modality", "not_assessed", "The file does not say which modality the image is.")
+    return Check("modality", "hard", f"The image is {volume.modality}, but the model was trained on {wanted}.")
+
+
+def _intensity_scale(volume: Volume, wanted: str) -> Check:
+    if wanted != "CT":
+        return Check("intensity_scale", "not_assessed", "Intensities of this modality have no fixed scale.")
+    voxels = volume.voxels[:, ::2, ::2]
+    low, high = float(np.percentile(voxels, 1)), float(voxels.max())
+    if low > _FAT_HU:
+        return Check(
+            "intensity_scale", "hard",
+            f"The values ({voxels.min():.0f} to {high:.0f}) are not Hounsfield units: nothing is as low as fat or air.",
+        )
+    if float(np.mean(voxels < _IMPOSSIBLE_HU)) > 0.01:  # noqa: PLR2004 - a few padded voxels are common
+        return Check(
+            "intensity_scale", "hard",
+            f"The values ({voxels.min():.0f} to {high:.0f}) are not Hounsfield units: many lie far below air.",
+        )
+    return Check("intensity_scale", "met", "The values are plausible Hounsfield units.")
+
+
+def _field_of_view(geometry: Geometry) -> Check:
+    extent = _patient_extent_mm(geometry)
+    text = f"The scan covers {extent[0]:.0f} x {extent[1]:.0f} mm and {extent[2]:.0f} mm from head to foot"
+    if min(extent[:2]) < _LEAST_EXTENT_MM or extent[2] < _LEAST_HEIGHT_MM:
+        return Check("field_of_view", "soft", f"{text}, too little for a liver.")
+    if max(extent) > _GREATEST_EXTENT_MM:
+        return Check("field_of_view", "soft", f"{text}, more than the model can have seen.")
+    return Check("field_of_view", "met", f"{text}.")
+
+
+def _spacing(geometry: Geometry) -> Check:
+    text = " x ".join(f"{s:.2g}" for s in geometry.spacing_mm)
+    if min(geometry.spacing_mm) < _SPACING_MM[0] or max(geometry.spacing_mm) > _SPACING_MM[1]:
+        return Check("spacing", "soft", f"The voxels of {text} mm are outside what the model can have seen.")
+    return Check("spacing", "met", f"The voxels are {text} mm.")
+
+
+def _patient_extent_mm(geometry: Geometry) -> tuple[float, float, float]:
+    """Extent of the grid along the patient's left-right, front-back and head-foot axes, in mm."""
+    along = np.abs(geometry.axes)
+    extents = {int(along[:, axis].argmax()): geometry.extent_mm[axis] for axis in range(3)}
+    left, posterior, superior = (extents.get(row, geometry.extent_mm[row]) for row in range(3))
+    return left, posterior, superior

@@ -1,0 +1,75 @@
+"""Every sentence that is said about a result. Similar is not right: each one ends in a call to review the mask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+STATE_WORDS: Mapping[str, str] = {
+    "green": "Similar to the training cases",
+    "amber": "Unusual",
+    "red": "Very unusual",
+    "grey": "Could not be assessed",
+}
+STATE_SHAPES: Mapping[str, str] = {"green": "circle", "amber": "triangle", "red": "octagon", "grey": "square"}
+NOT_FOR_CLINICAL_USE = "Not for clinical use"
+DEMONSTRATION = "Demonstration model, trained on generated bodies. Not for clinical use."
+MAP_NOTE = "Distances on this map mean nothing; the light does not come from it."
+BEYOND_MAP = "farther than this map can show"
+
+_REVIEW: Mapping[str, str] = {
+    "green": "review the mask as you would any other",
+    "amber": "review the mask with care",
+    "red": "do not rely on the mask before you have reviewed it closely",
+    "grey": "review the mask as if there were no light",
+}
+PART_REASONS: Mapping[str, str] = {
+    "bottleneck": "in what the network makes of the image",
+    "intensity_histogram": "in the intensities of the body",
+    "body_layout": "in how the tissues lie in the body (its orientation, or another body part)",
+    "mask_shape": "in the size, form or place of the mask",
+    "mask_intensity": "in the intensities inside the mask",
+}
+PART_QUESTIONS: Mapping[str, str] = {
+    "bottleneck": "What the network makes of the image",
+    "intensity_histogram": "Intensities of the body",
+    "body_layout": "Place of the tissues in the body",
+    "mask_shape": "Size, form and place of the mask",
+    "mask_intensity": "Intensities inside the mask",
+}
+
+
+def light_sentence(
+    light: str, *, percentile: float | None, p_value: float | None, farthest_part: str | None, reason: str | None
+) -> str:
+    """The one sentence beside the light: what, compared with whom, why, and what to do.
+
+    Args:
+        light: One of the four states.
+        percentile: Share of the training cases that are less unusual, in percent.
+        p_value: The calibrated p-value.
+        farthest_part: The feature space in which the case is farthest out.
+        reason: Sentence of the failed check, or why nothing could be judged.
+    """
+    word = STATE_WORDS[light]
+    if light == "grey":
+        why = f": {_clause(reason)}" if reason else ""
+        return f"{word}{why}; {_REVIEW[light]}."
+    place = f"more unusual than {percentile:.0f} of 100 training cases" if percentile is not None else ""
+    if light == "green":
+        return f"{word}: {place}; {_REVIEW[light]}."
+    if reason:
+        return f"{word}: {_clause(reason)}; {_REVIEW[light]}."
+    where = f", most of all {PART_REASONS[farthest_part]}" if farthest_part in PART_REASONS else ""
+    flagged = f"; about {_one_in(p_value)} cases like the training cases look this unusual" if p_value else ""
+    return f"{word}: {place}{where}{flagged}; {_REVIEW[light]}."
+
+
+def _one_in(p_value: float) -> str:
+    return f"1 in {max(1, round(1 / p_value))}"
+
+
+def _clause(sentence: str) -> str:
+    text = sentence.strip().rstrip(".")
+    # A sentence becomes a clause after a colon; names and abbreviations keep their capitals.
+    keeps_capital = len(text) > 1 and text[1].isupper()
+    return text if keeps_capital else text[:1].lower() + text[1:]

@@ -1,0 +1,64 @@
+"""Writing a folder whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from BottleneckOODLib.errors import OutputError
+
+
+@contextmanager
+def written_whole(folder: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Give a temporary folder to fill, and put it in the place of ``folder`` when the block ends without an error.
+
+    An existing folder goes only after the new one stands. Whatever goes wrong, nothing half-written is left.
+
+    Raises:
+        OutputError: ``folder`` exists and ``overwrite`` is not set, or it cannot be written.
+    """
+    if folder.exists() and not overwrite:
+        message = f"The folder {folder} exists already and was kept; choose another place, or allow overwriting."
+        raise OutputError(message)
+    temporary: Path | None = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
+        # mkdtemp makes it private; results are to be read like any other file of the user's.
+        temporary.chmod(0o777 & ~_umask())
+        yield temporary
+        for path in temporary.iterdir():
+            with path.open("rb+") as written:
+                os.fsync(written.fileno())
+        _replace(temporary, folder)
+    except OSError as error:
+        message = f"The folder {folder} cannot be written ({error.strerror or 'unknown reason'}); check permissions and free space."
+        raise OutputError(message) from None
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _replace(new: Path, folder: Path) -> None:
+    if not folder.exists():
+        new.rename(folder)
+        return
+    old = Path(tempfile.mkdtemp(prefix=".replaced-", dir=folder.parent))
+    folder.rename(old / folder.name)
+    try:
+        new.rename(folder)
+    except OSError:
+        (old / folder.name).rename(folder)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
