@@ -1,0 +1,375 @@
+"""The whole data path, from an image to an assessment, top to bottom."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from BottleneckOODLib import __version__
+from BottleneckOODLib.assessment.assessment import Assessment, InputFacts, MapPoint, ModelFacts, ReferenceFacts
+from BottleneckOODLib.assessment.checks import Check, calibrated_checks, input_checks, mask_checks, overall_light
+from BottleneckOODLib.assessment.wording import STATE_WORDS, light_sentence
+from BottleneckOODLib.catalogue import find_model, find_reference, list_references
+from BottleneckOODLib.errors import ModelError, ReferenceSetError, UserError
+from BottleneckOODLib.imaging.body import body_layout, body_mask, intensity_histogram, thinned
+from BottleneckOODLib.imaging.mask_features import MaskFeatures, mask_features
+from BottleneckOODLib.imaging.reading import case_id_of, read_volume
+from BottleneckOODLib.imaging.volume import LabelVolume, Modality, Volume
+from BottleneckOODLib.ood.calibration import NotFiniteError
+from BottleneckOODLib.ood.metrics import dice
+from BottleneckOODLib.ood.pooling import pool_tokens
+from BottleneckOODLib.progress import CancelToken, ProgressCallback, ProgressReporter
+from BottleneckOODLib.reference.reference_folder import Reference, ReferenceCase
+from BottleneckOODLib.reference.scoring import Score
+
+if TYPE_CHECKING:
+    from BottleneckOODLib.model.model_folder import ModelFolder
+    from BottleneckOODLib.model.segmenter import Bottleneck, Segmenter
+
+FloatArray = npt.NDArray[np.float64]
+
+POOLING = "mean"
+# Relative cost of the steps of a case on a CPU: how fast the bar moves, nothing else.
+_STEPS = {"Reading": 5.0, "Preparing": 5.0, "Looking ahead": 5.0, "Segmenting": 75.0, "Measuring": 8.0, "Judging": 2.0}
+# Looking ahead costs an encoder pass; below this many windows the light itself is there in seconds.
+_WINDOWS_WORTH_LOOKING_AHEAD = 60
+
+
+@dataclass(frozen=True)
+class CaseForReference:
+    """One case that a reference is built from.
+
+    Attributes:
+        case_id: Its name in the reference.
+        load: Reads the image and, when there are labels, the true mask.
+        facts: Acquisition facts to keep with it, no identifiers.
+    """
+
+    case_id: str
+    load: Callable[[], tuple[Volume, LabelVolume | None]]
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What one pass over a case gives."""
+
+    segmentation: LabelVolume
+    mask: MaskFeatures | None
+    features: dict[str, FloatArray | None]
+    device: str
+    warnings: tuple[str, ...]
+
+
+class BottleneckOODLogic:
+    """Segments a case and tells how unusual it is among the training cases.
+
+    Args:
+        model: Name of an embedded or added model, or a model folder.
+        reference: Name or folder of a reference; None takes the one that was made for the model.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+
+    Raises:
+        ModelError: There is no such model.
+
+    Model and reference are read when they are first used, and kept.
+    """
+
+    def __init__(self, model: str | Path = "demo", reference: str | Path | None = None, device: str = "auto") -> None:
+        self._model_folder = find_model(model)
+        self._reference_wish = reference
+        self._device_wish = device
+
+    def assess(
+        self,
+        source: str | Path | Volume,
+        *,
+        case_id: str | None = None,
+        series: str | None = None,
+        modality: Modality | None = None,
+        progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Assessment:
+        """Segment a case and judge how unusual it is.
+
+        Args:
+            source: An image file, a DICOM folder, or a volume.
+            case_id: Name of the case; None takes the file's name.
+            series: Number or UID of the DICOM series where the folder holds several.
+            modality: What the image is, where the file does not say.
+            progress: Called with every step; a preliminary light comes as a message.
+            cancel: Stops the run between windows.
+
+        Returns:
+            The assessment. A case that could be read but not judged is grey.
+
+        Raises:
+            InputError: The image cannot be read.
+            ModelError: The model folder is damaged.
+            ReferenceSetError: The reference is missing, damaged, or of another model.
+            DeviceError: The device is not available.
+            Cancelled: The run was stopped.
+        """
+        reporter, clock = ProgressReporter(progress, cancel, _STEPS), _Clock()
+        reporter.report("Reading")
+        with clock.timing("load"):
+            volume = source if isinstance(source, Volume) else read_volume(source, series=series, modality=modality)
+            reference, segmenter = self.reference, self.segmenter
+        name = case_id or case_id_of(volume.name if isinstance(source, Volume) else source)
+        checks = input_checks(volume, self.model.modality)
+        try:
+            measured = self._measure(volume, reference, segmenter, reporter, clock)
+            reporter.report("Judging")
+            with clock.timing("ood"):
+                score = reference.score(measured.features)
+        except (ModelError, ReferenceSetError) as error:
+            return self._grey(name, volume, checks, str(error), clock)
+        except NotFiniteError as error:
+            return self._grey(name, volume, checks, f"The features cannot be compared: {error}.", clock)
+        return self._judged(name, volume, checks, measured, score, clock)
+
+    @cached_property
+    def model(self) -> ModelFolder:
+        """The model folder, checked."""
+        from BottleneckOODLib.model.model_folder import read_model_folder  # noqa: PLC0415 - no torch before its use
+
+        return read_model_folder(self._model_folder)
+
+    @cached_property
+    def segmenter(self) -> Segmenter:
+        """The model, loaded."""
+        from BottleneckOODLib.model.devices import choose_device  # noqa: PLC0415 - no torch before its use
+        from BottleneckOODLib.model.segmenter import Segmenter  # noqa: PLC0415 - no torch before its use
+
+        return Segmenter(self.model, choose_device(self._device_wish))
+
+    @cached_property
+    def reference(self) -> Reference:
+        """The reference: the one asked for, or the first that this model made."""
+        if self._reference_wish is not None:
+            reference = Reference.load(find_reference(self._reference_wish))
+            reference.check_model(self.model.fingerprint)
+            return reference
+        for folder in list_references().values():
+            try:
+                candidate = Reference.load(folder)
+            except ReferenceSetError:
+                continue
+            if candidate.model_fingerprint == self.model.fingerprint:
+                return candidate
+        message = f'The model "{self.model.name}" has no reference yet; build one with: bottleneck-ood reference build.'
+        raise ReferenceSetError(message)
+
+    def build_reference(
+        self,
+        name: str,
+        cases: Iterable[CaseForReference],
+        *,
+        n_cases: int | None = None,
+        pooling: str = POOLING,
+        progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Reference:
+        """Run the model on every case and build a reference from the features.
+
+        Args:
+            name: Name of the reference.
+            cases: The cases; each is loaded when its turn comes.
+            n_cases: How many there are, for the progress.
+            pooling: How tokens are pooled; kept in the reference and used for every case that it judges.
+            progress: Called with every case.
+            cancel: Stops between windows.
+
+        Returns:
+            The reference, not yet saved. Cases without a mask or that cannot be read are left out and counted.
+
+        Raises:
+            ReferenceSetError: Too few cases can be used.
+            Cancelled: The run was stopped.
+        """
+        from BottleneckOODLib.reference.building import build_reference  # noqa: PLC0415 - imports umap when it fits
+
+        reporter = ProgressReporter(progress, cancel, {"Running the model on the cases": 95.0, "Fitting": 5.0})
+        rows: list[dict[str, FloatArray]] = []
+        kept: list[ReferenceCase] = []
+        left_out: list[str] = []
+        for number, case in enumerate(cases):
+            share = number / n_cases if n_cases else 0.0
+            reporter.report("Running the model on the cases", share, case.case_id)
+            try:
+                volume, truth = case.load()
+                measured = self._run(volume, self.segmenter, pooling)
+            except UserError as error:
+                left_out.append(f"{case.case_id}: {error}")
+                continue
+            row = {space: vector for space, vector in measured.features.items() if vector is not None}
+            if len(row) != len(measured.features):
+                left_out.append(f"{case.case_id}: the model found nothing")
+                continue
+            outcome = None if truth is None else dice(measured.segmentation.labels > 0, truth.labels > 0)
+            rows.append(row)
+            kept.append(ReferenceCase(case.case_id, None if outcome is None else round(outcome, 4), dict(case.facts)))
+        reporter.report("Fitting")
+        features = {space: np.array([row[space] for row in rows]) for space in (rows[0] if rows else {})}
+        settings = {"pooling": pooling, "left_out": left_out}
+        return build_reference(name, self.model.fingerprint, features, kept, settings)
+
+    def pooled(self, bottleneck: Bottleneck, pooling: str | None = None) -> FloatArray:
+        """The bottleneck as one vector, pooled as the reference was."""
+        method = pooling or str(self.reference.settings["pooling"])
+        return pool_tokens(bottleneck.tokens, bottleneck.occupied, method)
+
+    def _measure(
+        self, volume: Volume, reference: Reference, segmenter: Segmenter, reporter: ProgressReporter, clock: _Clock
+    ) -> _Measured:
+        return self._run(volume, segmenter, str(reference.settings["pooling"]), reporter, clock, reference)
+
+    def _run(
+        self,
+        volume: Volume,
+        segmenter: Segmenter,
+        pooling: str,
+        reporter: ProgressReporter | None = None,
+        clock: _Clock | None = None,
+        look_ahead_with: Reference | None = None,
+    ) -> _Measured:
+        from BottleneckOODLib.model.preprocessing import Preprocessing  # noqa: PLC0415 - no SimpleITK filters before
+
+        reporter, clock = reporter or ProgressReporter(None, None, _STEPS), clock or _Clock()
+        reporter.report("Preparing")
+        with clock.timing("preprocess"):
+            tensor, grid = Preprocessing.of_model(self.model).apply(volume)
+            voxels, _ = thinned(volume)
+            body = body_mask(voxels)
+            features: dict[str, FloatArray | None] = {
+                "intensity_histogram": intensity_histogram(voxels, body),
+                "body_layout": body_layout(voxels, body),
+            }
+        with clock.timing("inference"):
+            if look_ahead_with is not None and segmenter.window_count(tensor.shape) > _WINDOWS_WORTH_LOOKING_AHEAD:
+                reporter.report("Looking ahead")
+                ahead = pool_tokens(*_tokens(segmenter.sweep(tensor)), pooling)
+                word = STATE_WORDS[look_ahead_with.score({**features, "bottleneck": ahead}).light]
+                reporter.report("Looking ahead", 1.0, f"Preliminary, before the mask: {word}.")
+            output = segmenter.run(tensor, lambda done, total: reporter.report("Segmenting", done / total))
+            reporter.report("Measuring")
+            segmentation = grid.restore(output.logits, self.model.labels)
+        with clock.timing("ood"):
+            mask = mask_features(segmentation, volume, body)
+            features["bottleneck"] = pool_tokens(*_tokens(output.bottleneck), pooling)
+            features["mask_shape"] = None if mask is None else mask.shape
+            features["mask_intensity"] = None if mask is None else mask.intensity
+        return _Measured(segmentation, mask, features, output.device, output.warnings)
+
+    def _judged(
+        self, case_id: str, volume: Volume, checks: list[Check], measured: _Measured, score: Score, clock: _Clock
+    ) -> Assessment:
+        own = [*checks, *mask_checks(measured.mask)]
+        light = overall_light(score.p_value, own)
+        failed = [c.message for c in own if c.state == "hard"] or [c.message for c in own if c.state == "soft"]
+        # The p-value's own reason is told where the light is its doing.
+        reason = failed[0] if failed and light != score.light else None
+        farthest = max(score.parts, key=lambda name: score.parts[name].scaled)
+        bottleneck = measured.features["bottleneck"]
+        with clock.timing("placement"):
+            placement = None if bottleneck is None else self.reference.place(bottleneck)
+            neighbours = () if bottleneck is None else self.reference.neighbours(bottleneck)
+        return Assessment(
+            **self._facts(case_id, volume),
+            light=light,
+            sentence=light_sentence(
+                light,
+                percentile=score.percentile,
+                p_value=score.p_value,
+                farthest_part=farthest,
+                reason=reason,
+            ),
+            detector=score.detector,
+            score=score.score,
+            p_value=score.p_value,
+            percentile=score.percentile,
+            parts=score.parts,
+            checks=(*own, *calibrated_checks(score.parts)),
+            neighbours=neighbours,
+            placement=placement,
+            volume_ml=0.0 if measured.mask is None else measured.mask.volume_ml,
+            n_components=0 if measured.mask is None else measured.mask.n_components,
+            timings_s=clock.seconds(),
+            device=measured.device,
+            warnings=(*volume.warnings, *measured.warnings),
+            segmentation=measured.segmentation,
+            volume=volume,
+        )
+
+    def _grey(self, case_id: str, volume: Volume, checks: list[Check], reason: str, clock: _Clock) -> Assessment:
+        return Assessment(
+            **self._facts(case_id, volume),
+            light="grey",
+            sentence=light_sentence("grey", percentile=None, p_value=None, farthest_part=None, reason=reason),
+            detector="none",
+            score=None,
+            p_value=None,
+            percentile=None,
+            parts={},
+            checks=tuple(checks),
+            neighbours=(),
+            placement=None,
+            volume_ml=0.0,
+            n_components=0,
+            timings_s=clock.seconds(),
+            device=self._device_wish,
+            warnings=volume.warnings,
+            volume=volume,
+        )
+
+    def _facts(self, case_id: str, volume: Volume) -> dict[str, Any]:
+        geometry, reference = volume.geometry, self.reference
+        return {
+            "case_id": case_id,
+            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "program_version": __version__,
+            "input": InputFacts(
+                volume.name, volume.modality, geometry.shape, geometry.spacing_mm, geometry.orientation
+            ),
+            "model": ModelFacts(
+                self.model.name, self.model.version, self.model.fingerprint, self.model.demonstration
+            ),
+            "reference": ReferenceFacts(reference.name, reference.fingerprint, len(reference.cases)),
+            "map_points": tuple(
+                MapPoint(round(float(x), 4), round(float(y), 4), case.dice)
+                for (x, y), case in zip(reference.map_xy, reference.cases, strict=True)
+            ),
+        }
+
+
+class _Clock:
+    """Seconds of each step."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+        self._steps = dict.fromkeys(("load", "preprocess", "inference", "ood", "placement"), 0.0)
+
+    @contextmanager
+    def timing(self, step: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._steps[step] += time.perf_counter() - started
+
+    def seconds(self) -> dict[str, float]:
+        total = time.perf_counter() - self._started
+        return {step: round(seconds, 4) for step, seconds in {**self._steps, "total": total}.items()}
+
+
+def _tokens(bottleneck: Bottleneck) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    return bottleneck.tokens, bottleneck.occupied
