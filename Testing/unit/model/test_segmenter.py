@@ -41,7 +41,7 @@ def test_every_window_has_its_own_bottleneck(a_model_of_each_family: ModelFolder
         window = tensor[tuple(slice(s, s + n) for s, n in zip(start, segmenter.model.inference.patch, strict=True))]
         with torch.inference_mode(), BottleneckTap(segmenter._network, segmenter.model.bottleneck_layer) as tap:
             segmenter._network(torch.from_numpy(np.ascontiguousarray(window))[None, None])
-        np.testing.assert_allclose(tokens, tap.take()[0].numpy(), atol=1e-4)
+        np.testing.assert_allclose(tokens, tap.take()[0].numpy(), atol=1e-3)
 
 
 def test_the_bottleneck_is_the_deepest_output(a_model_of_each_family: ModelFolder) -> None:

@@ -1,0 +1,172 @@
+"""The networks that a model folder may name: a closed list, so that no file decides what code runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from monai.networks.nets.basic_unet import BasicUNet
+from monai.networks.nets.dynunet import DynUNet
+from monai.networks.nets.segresnet import SegResNet
+from monai.networks.nets.swin_unetr import SwinUNETR
+from monai.networks.nets.unet import UNet
+
+from BottleneckOODLib.errors import ModelError
+
+
+@dataclass(frozen=True)
+class _Family:
+    make: Callable[..., torch.nn.Module]
+    required: frozenset[str]
+    optional: frozenset[str]
+    bottleneck: Callable[[torch.nn.Module], str]
+
+
+def _innermost(network: torch.nn.Module) -> str:
+    """UNet nests its levels: model = [down, skip(submodule), up]; the innermost submodule is the deepest layer."""
+    name, module = "model", cast("torch.nn.Module", network.model)
+    while True:
+        inner = next((n for n, child in module.named_children() if hasattr(child, "submodule")), None)
+        if inner is None:
+            return name
+        name = f"{name}.{inner}.submodule"
+        module = network.get_submodule(name)
+
+
+def _last_down(network: torch.nn.Module) -> str:
+    return f"down_layers.{len(cast('torch.nn.ModuleList', network.down_layers)) - 1}"
+
+
+_FAMILIES: Mapping[str, _Family] = {
+    "swin_unetr": _Family(
+        SwinUNETR,
+        frozenset({"in_channels", "out_channels"}),
+        frozenset(
+            {
+                "patch_size",
+                "depths",
+                "num_heads",
+                "window_size",
+                "qkv_bias",
+                "mlp_ratio",
+                "feature_size",
+                "norm_name",
+                "drop_rate",
+                "attn_drop_rate",
+                "dropout_path_rate",
+                "normalize",
+                "norm_layer",
+                "patch_norm",
+                "use_checkpoint",
+                "spatial_dims",
+                "downsample",
+                "use_v2",
+            }
+        ),
+        # encoder10 takes the deepest Swin output and hands it to decoder5 at the same size and width.
+        lambda _: "encoder10",
+    ),
+    "unet": _Family(
+        UNet,
+        frozenset({"spatial_dims", "in_channels", "out_channels", "channels", "strides"}),
+        frozenset({"kernel_size", "up_kernel_size", "num_res_units", "act", "norm", "dropout", "bias", "adn_ordering"}),
+        _innermost,
+    ),
+    "basic_unet": _Family(
+        BasicUNet,
+        frozenset({"in_channels", "out_channels"}),
+        frozenset({"spatial_dims", "features", "act", "norm", "bias", "dropout", "upsample"}),
+        lambda _: "down_4",
+    ),
+    "dyn_unet": _Family(
+        DynUNet,
+        frozenset({"spatial_dims", "in_channels", "out_channels", "kernel_size", "strides", "upsample_kernel_size"}),
+        frozenset(
+            {
+                "filters",
+                "dropout",
+                "norm_name",
+                "act_name",
+                "deep_supervision",
+                "deep_supr_num",
+                "res_block",
+                "trans_bias",
+            }
+        ),
+        lambda _: "bottleneck",
+    ),
+    "seg_resnet": _Family(
+        SegResNet,
+        frozenset({"in_channels", "out_channels"}),
+        frozenset(
+            {
+                "spatial_dims",
+                "init_filters",
+                "dropout_prob",
+                "act",
+                "norm",
+                "num_groups",
+                "use_conv_final",
+                "blocks_down",
+                "blocks_up",
+            }
+        ),
+        _last_down,
+    ),
+}
+
+NETWORK_TYPES = tuple(_FAMILIES)
+
+
+def build_network(network_type: str, arguments: Mapping[str, object]) -> torch.nn.Module:
+    """Make a network with fresh weights.
+
+    Args:
+        network_type: One of ``NETWORK_TYPES``.
+        arguments: Arguments of MONAI's network of that name.
+
+    Returns:
+        The network, in training mode.
+
+    Raises:
+        ModelError: The type or an argument is unknown, missing, or has an unusable value.
+    """
+    family = _family(network_type)
+    unknown = set(arguments) - family.required - family.optional
+    if unknown:
+        message = f"The network {network_type} has no argument called {', '.join(sorted(unknown))}."
+        raise ModelError(message)
+    missing = family.required - set(arguments)
+    if missing:
+        message = f"The network {network_type} needs {', '.join(sorted(missing))}."
+        raise ModelError(message)
+    try:
+        return family.make(**arguments)
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError, NotImplementedError, RuntimeError) as error:
+        message = f"The network {network_type} cannot be made with these arguments: {error}"
+        raise ModelError(message) from error
+
+
+def bottleneck_layer(network_type: str, network: torch.nn.Module) -> str:
+    """Name of the module whose output is the deepest encoder feature map.
+
+    Args:
+        network_type: One of ``NETWORK_TYPES``.
+        network: A network made by ``build_network`` for that type.
+
+    Returns:
+        Dotted module name, for ``network.get_submodule``. The output has shape (batch, channels, z, y, x).
+
+    Raises:
+        ModelError: The type is unknown.
+    """
+    return _family(network_type).bottleneck(network)
+
+
+def _family(network_type: str) -> _Family:
+    if network_type not in _FAMILIES:
+        message = f"The network type {network_type!r} is unknown; known are {', '.join(NETWORK_TYPES)}."
+        raise ModelError(message)
+    return _FAMILIES[network_type]

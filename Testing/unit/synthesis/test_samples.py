@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from BottleneckOODLib.imaging.volume import to_sitk
+from BottleneckOODLib.synthesis.body import LIVER_LABEL, SyntheticCase
+from BottleneckOODLib.synthesis.samples import UNUSUAL_SAMPLE, USUAL_SAMPLE, embedded_samples, reference_cases
+
+
+@pytest.fixture(scope="module")
+def the_samples() -> dict[str, SyntheticCase]:
+    return embedded_samples()
+
+
+@pytest.mark.parametrize("name", [USUAL_SAMPLE, UNUSUAL_SAMPLE])
+def test_samples_are_small_enough_to_embed(the_samples: dict[str, SyntheticCase], name: str, tmp_path: Path) -> None:
+    volume = the_samples[name].volume
+    image = to_sitk(np.round(volume.voxels).astype(np.int16), volume.geometry)
+    sitk.WriteImage(image, str(tmp_path / "sample.nii.gz"), True)
+    assert (tmp_path / "sample.nii.gz").stat().st_size < 3_000_000
+    assert volume.name == name
+
+
+def test_the_usual_sample_has_a_whole_liver(the_samples: dict[str, SyntheticCase]) -> None:
+    liver = the_samples[USUAL_SAMPLE].liver
+    assert 900 < liver.volume_ml(LIVER_LABEL) < 2600
+    assert not liver.labels[0].any()
+    assert not liver.labels[-1].any()
+
+
+def test_the_unusual_sample_is_far_noisier(the_samples: dict[str, SyntheticCase]) -> None:
+    deviation = {
+        name: float(np.std(np.diff(case.volume.voxels[:, 40:60, 60:90], axis=2))) for name, case in the_samples.items()
+    }
+    assert deviation[UNUSUAL_SAMPLE] > 2 * deviation[USUAL_SAMPLE]
+
+
+def test_reference_cases_vary_and_repeat() -> None:
+    cases = list(reference_cases(6, 11))
+    assert len({c.volume.geometry.size_ijk for c in cases}) == 6
+    assert len({c.facts["slice_thickness_mm"] for c in cases}) >= 2
+    assert [c.volume.name for c in cases] == [f"reference-{i:03d}" for i in range(6)]
+    again = next(islice(reference_cases(50, 11), 0, None))
+    np.testing.assert_array_equal(again.volume.voxels, cases[0].volume.voxels)
