@@ -170,7 +170,7 @@ def _draw_map(figure: Figure, assessment: Assessment) -> None:
                 *xy[known].T, c=values[known], s=20, cmap=colormaps["cividis"], vmin=0.5, vmax=1.0, linewidths=0
             )
             bar = figure.colorbar(shown, ax=axes, fraction=0.04, pad=0.02)
-            bar.set_label("Dice of the training case", fontsize=7.8, color=QUIET)
+            figure.text(0.69, 0.384, "Dice", fontsize=8.4, color=QUIET, va="center", ha="right")
             bar.ax.tick_params(labelsize=7, colors=QUIET)
             bar.outline.set_visible(False)  # type: ignore[operator]
     placement = assessment.placement
@@ -179,7 +179,7 @@ def _draw_map(figure: Figure, assessment: Assessment) -> None:
         return
     axes.scatter([placement.x], [placement.y], s=150, facecolors="none", edgecolors=INK, linewidths=2.2, zorder=5)
     axes.scatter([placement.x], [placement.y], s=22, color=LIGHT_COLOURS[assessment.light], edgecolors=INK, zorder=6)
-    label = f"this case: {BEYOND_MAP}" if placement.beyond_map else "this case"
+    label = "this case:\n" + BEYOND_MAP.replace(" this", "\nthis") if placement.beyond_map else "this case"
     # The label goes towards the middle, where there is room for it.
     middle = np.mean(axes.get_xlim())
     to_right = placement.x < middle

@@ -1,0 +1,133 @@
+"""``bottleneck-ood assess``: one or several images."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from BottleneckOODLib.errors import InputError, OutputError, UserError
+
+if TYPE_CHECKING:
+    from BottleneckOODLib.assessment.assessment import Assessment
+
+_EPILOG = """\
+examples:
+  bottleneck-ood assess ct.nii.gz --output results
+  bottleneck-ood assess dicom_folder --series 2 --output results --scene
+  bottleneck-ood assess a.nrrd b.nrrd --output results --json > results.jsonl"""
+
+
+def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb."""
+    parser = verbs.add_parser(
+        "assess",
+        help="segment images and tell how unusual they are",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="NIfTI, NRRD or MetaImage file, or DICOM folder")
+    parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="where each case gets a folder")
+    add_logic_options(parser)
+    parser.add_argument("--series", metavar="S", help="number or UID of the series in a DICOM folder with several")
+    parser.add_argument("--case-id", metavar="ID", help="name of the case (one INPUT only)")
+    parser.add_argument("--modality", choices=("CT", "MR"), help="what the images are, where the files do not say")
+    parser.add_argument("--json", action="store_true", help="print one JSON document a case, and nothing else")
+    parser.add_argument("--scene", action="store_true", help="also write a 3D Slicer scene (scene.mrb)")
+    parser.add_argument("--overwrite", action="store_true", help="replace results that exist already")
+    parser.set_defaults(run=run)
+
+
+def add_logic_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose model, reference and device."""
+    parser.add_argument("--model", default="demo", metavar="M", help="name or folder of the model (default: demo)")
+    parser.add_argument("--reference", metavar="R", help="name or folder of the reference (default: the model's own)")
+    parser.add_argument(
+        "--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps (default: auto)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Assess every input; those that cannot be read are told one by one, and the others are done all the same."""
+    from BottleneckOODLib.cli.console import ConsoleProgress, show_assessment, stopping_on_interrupt  # noqa: PLC0415
+    from BottleneckOODLib.imaging.reading import case_id_of  # noqa: PLC0415 - keeps --help fast
+    from BottleneckOODLib.logic import BottleneckOODLogic  # noqa: PLC0415 - keeps --help fast
+
+    if arguments.case_id is not None and len(arguments.inputs) > 1:
+        message = "--case-id names one case, but several inputs were given; leave it out."
+        raise InputError(message)
+    check_writable(arguments.output)
+    names = [arguments.case_id or case_id_of(source) for source in arguments.inputs]
+    check_names(names, arguments.output, overwrite=arguments.overwrite)
+    logic = BottleneckOODLogic(arguments.model, arguments.reference, arguments.device)
+    scene_writer = _scene_writer() if arguments.scene else None
+    refused = 0
+    with stopping_on_interrupt() as cancel:
+        for source, name in zip(arguments.inputs, names, strict=True):
+            progress = ConsoleProgress(name, quiet=arguments.json)
+            try:
+                assessment = logic.assess(
+                    source,
+                    case_id=name,
+                    series=arguments.series,
+                    modality=arguments.modality,
+                    progress=progress,
+                    cancel=cancel,
+                )
+                folder = assessment.save(arguments.output, overwrite=arguments.overwrite, scene_writer=scene_writer)
+            except InputError as error:
+                progress.done()
+                print(f"bottleneck-ood: {error}", file=sys.stderr)
+                refused += 1
+                continue
+            progress.done()
+            if arguments.json:
+                print((folder / "assessment.json").read_text(encoding="utf-8"), end="")
+            else:
+                show_assessment(assessment, str(folder))
+    return 2 if refused else 0
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse an output folder that cannot be written, before any work is done.
+
+    Raises:
+        OutputError: It is a file, or not writable.
+    """
+    existing = folder
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        message = f"The output folder {folder} cannot be written; choose another folder, or change its permissions."
+        raise OutputError(message)
+
+
+def check_names(names: list[str], output: Path, *, overwrite: bool) -> None:
+    """Refuse two cases of one name, and results that exist already, before any work is done.
+
+    Raises:
+        InputError: Two inputs would share one folder.
+        OutputError: A case's folder exists and ``overwrite`` is not set.
+    """
+    for name in names:
+        if names.count(name) > 1:
+            message = f"Several inputs have the case name {name}; assess them one by one with --case-id."
+            raise InputError(message)
+        if (output / name).exists() and not overwrite:
+            message = f"The folder {output / name} exists already and was kept; choose another --output, or add --overwrite."
+            raise OutputError(message)
+
+
+def _scene_writer() -> Callable[[Assessment, Path], None]:
+    try:
+        from BottleneckOODLib.scene.bundle import write_scene  # noqa: PLC0415 - imports slicer
+    except ImportError as error:
+        message = (
+            f"Writing a scene needs slicer-core, which cannot be imported ({error}); "
+            "run: pip install bottleneck-ood[scene]"
+        )
+        raise UserError(message) from None
+    return write_scene

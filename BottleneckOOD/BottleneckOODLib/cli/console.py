@@ -1,0 +1,97 @@
+"""What the commands show while they run and when they are done."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TextIO
+
+from BottleneckOODLib.assessment.assessment import Assessment
+from BottleneckOODLib.assessment.wording import STATE_WORDS
+from BottleneckOODLib.progress import CancelToken, Progress
+
+_WIDTH = 78
+_SIGNS = {"green": "●", "amber": "▲", "red": "⬣", "grey": "▭"}
+
+
+class ConsoleProgress:
+    """One line that is rewritten on a terminal; one line a step elsewhere; nothing when quiet.
+
+    Args:
+        title: What is being worked on.
+        quiet: Show nothing.
+        stream: Where to write.
+    """
+
+    def __init__(self, title: str, *, quiet: bool = False, stream: TextIO | None = None) -> None:
+        self._title = title
+        self._quiet = quiet
+        self._stream = stream or sys.stderr
+        self._terminal = self._stream.isatty()
+        self._last_step = ""
+        self._last_time = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        """Show one report."""
+        if self._quiet:
+            return
+        if progress.message and self._terminal:
+            self._stream.write(f"\r{progress.message:<{_WIDTH}}\n")
+        if self._terminal:
+            now = time.monotonic()
+            if now - self._last_time < 0.1 and progress.step == self._last_step:  # noqa: PLR2004 - ten a second
+                return
+            left = "" if progress.seconds_left is None else f", {progress.seconds_left:.0f} s left"
+            self._stream.write(f"\r{self._title}: {progress.step} {100 * progress.fraction:3.0f}%{left}".ljust(_WIDTH))
+            self._stream.flush()
+            self._last_time = now
+        elif progress.step != self._last_step:
+            self._stream.write(f"{self._title}: {progress.step}\n")
+        self._last_step = progress.step
+
+    def done(self) -> None:
+        """Clear the line."""
+        if self._terminal and not self._quiet:
+            self._stream.write("\r" + " " * _WIDTH + "\r")
+            self._stream.flush()
+
+
+@contextmanager
+def stopping_on_interrupt() -> Iterator[CancelToken]:
+    """Ctrl+C stops at the next safe point; a second one stops at once."""
+    token = CancelToken()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        if token.cancelled:
+            raise KeyboardInterrupt
+        token.cancel()
+
+    previous = signal.signal(signal.SIGINT, stop)
+    try:
+        yield token
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def show_assessment(assessment: Assessment, where: str, stream: TextIO | None = None) -> None:
+    """Print light, sentence and place of the result."""
+    out = stream or sys.stdout
+    encoding = getattr(out, "encoding", None) or "ascii"
+    sign = _SIGNS[assessment.light]
+    try:
+        sign.encode(encoding)
+    except UnicodeEncodeError:
+        sign = {"green": "o", "amber": "^", "red": "#", "grey": "-"}[assessment.light]
+    print(f"{sign} {assessment.case_id}: {STATE_WORDS[assessment.light]}", file=out)
+    print(f"  {assessment.sentence}", file=out)
+    for check in assessment.checks:
+        if check.state in ("soft", "hard") and not check.calibrated:
+            print(f"  - {check.message}", file=out)
+    for warning in assessment.warnings:
+        print(f"  note: {warning}", file=out)
+    seconds = assessment.timings_s.get("total", 0.0)
+    print(f"  liver {assessment.volume_ml:.0f} ml, {seconds:.1f} s on {assessment.device}; {where}", file=out)

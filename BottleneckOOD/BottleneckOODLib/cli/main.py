@@ -1,0 +1,73 @@
+"""``bottleneck-ood``: the verbs, and the one place where errors become sentences and exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections.abc import Sequence
+
+from BottleneckOODLib import __version__
+from BottleneckOODLib.cli import assess, completion, demo, model, reference
+from BottleneckOODLib.errors import Cancelled, UserError
+
+DONE, FAILED, WRONG_INPUT, STOPPED = 0, 1, 2, 130
+VERBS = (demo, assess, model, reference, completion)
+
+_DESCRIPTION = """\
+Segments the liver and tells how unusual the case is among the training cases, by the distance of the network's
+bottleneck features. Not for clinical use."""
+_EPILOG = """\
+examples:
+  bottleneck-ood demo
+  bottleneck-ood assess ct.nii.gz --output results
+  bottleneck-ood assess scans/*.nrrd dicom_folder --output results --scene --json
+
+exit codes: 0 done, whatever the light; 2 the input was wrong; 130 stopped; 1 a fault of the program"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of every verb."""
+    parser = argparse.ArgumentParser(
+        prog="bottleneck-ood",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"bottleneck-ood {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of a fault of the program")
+    verbs = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB", required=True)
+    for verb in VERBS:
+        verb.add_parser(verbs)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 when done, whatever the light; 2 when the user's input was wrong; 130 when stopped; 1 for a fault of ours.
+    """
+    parsed = build_parser().parse_args(arguments)
+    try:
+        return int(parsed.run(parsed))
+    except UserError as error:
+        print(f"bottleneck-ood: {error}", file=sys.stderr)
+        return WRONG_INPUT
+    except (Cancelled, KeyboardInterrupt):
+        print("bottleneck-ood: stopped; nothing half-done was saved.", file=sys.stderr)
+        return STOPPED
+    except BrokenPipeError:
+        return DONE
+    except Exception as error:  # noqa: BLE001 - the border: no traceback reaches a user unasked
+        if parsed.debug:
+            traceback.print_exc()
+        print(
+            f"bottleneck-ood: a fault of the program ({type(error).__name__}); run again with --debug and report it.",
+            file=sys.stderr,
+        )
+        return FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""``bottleneck-ood model``: which models there are, what one is, and making the demo model."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb."""
+    parser = verbs.add_parser("model", help="list, show, or train the demo model")
+    actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="list the models that can be named")
+    listing.set_defaults(run=run_list)
+    show = actions.add_parser("show", help="show what a model is and what it was made for")
+    show.add_argument("model", metavar="M", help="name or folder")
+    show.set_defaults(run=run_show)
+    train = actions.add_parser("train-demo", help="train the demo model from generated bodies")
+    train.add_argument("--output", required=True, type=Path, metavar="DIR", help="where the model folder goes")
+    train.add_argument("--data", type=Path, metavar="DIR", help="folder with labelled scans; without it, bodies alone")
+    train.add_argument("--minutes", type=float, default=75.0, metavar="N", help="how long to train (default: 75)")
+    train.add_argument("--seed", type=int, default=1, metavar="N", help="seed (default: 1)")
+    train.add_argument("--fresh", action="store_true", help="start anew instead of resuming")
+    train.set_defaults(run=run_train)
+
+
+def run_list(_arguments: argparse.Namespace) -> int:
+    """List the models."""
+    from BottleneckOODLib.catalogue import list_models  # noqa: PLC0415 - keeps --help fast
+    from BottleneckOODLib.model.model_folder import read_model_folder  # noqa: PLC0415
+
+    for name, folder in list_models().items():
+        model = read_model_folder(folder)
+        print(f"{name:16s} {model.modality}  {model.network_type}  version {model.version}  {', '.join(model.labels)}")
+    return 0
+
+
+def run_show(arguments: argparse.Namespace) -> int:
+    """Show a model's card."""
+    from BottleneckOODLib.catalogue import find_model  # noqa: PLC0415 - keeps --help fast
+    from BottleneckOODLib.model.model_folder import read_model_folder  # noqa: PLC0415
+
+    model = read_model_folder(find_model(arguments.model))
+    spacing = " x ".join(f"{s:g}" for s in model.preprocessing.spacing_mm)
+    low, high = model.preprocessing.intensity.clip
+    rows = {
+        "name": model.name,
+        "version": model.version,
+        "licence": model.licence,
+        "intended use": model.intended_use,
+        "modality": model.modality,
+        "network": model.network_type,
+        "input": f"{model.preprocessing.orientation}, {spacing} mm, {low:g} to {high:g}",
+        "window": f"{' x '.join(str(n) for n in model.inference.patch)} voxels, overlap {model.inference.overlap:g}",
+        "labels": ", ".join(f"{name} = {value}" for name, value in model.labels.items()),
+        "bottleneck": model.bottleneck_layer,
+        "fingerprint": model.fingerprint,
+        **{str(key).replace("_", " "): str(value) for key, value in model.card.items()},
+    }
+    for key, value in rows.items():
+        print(f"{key + ':':22s} {value}")
+    return 0
+
+
+def run_train(arguments: argparse.Namespace) -> int:
+    """Train the demo model; a run that was stopped goes on where it stopped."""
+    from BottleneckOODLib.cli.console import ConsoleProgress, stopping_on_interrupt  # noqa: PLC0415
+    from BottleneckOODLib.model.demo_folder import write_demo_folder  # noqa: PLC0415
+    from BottleneckOODLib.model.training import train_demo_model  # noqa: PLC0415 - imports torch
+
+    with stopping_on_interrupt() as cancel:
+        progress = ConsoleProgress("train-demo")
+        train_demo_model(
+            arguments.output,
+            data=arguments.data,
+            minutes=arguments.minutes,
+            seed=arguments.seed,
+            resume=not arguments.fresh,
+            progress=progress,
+            cancel=cancel,
+        )
+        progress.done()
+    write_demo_folder(arguments.output, arguments.output, "1")
+    print(f"The model lies in {arguments.output}.")
+    return 0

@@ -1,0 +1,177 @@
+"""``bottleneck-ood reference``: build, show and list the references that cases are compared with."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from BottleneckOODLib.errors import InputError, ReferenceSetError
+
+if TYPE_CHECKING:
+    from BottleneckOODLib.imaging.volume import LabelVolume, Volume
+    from BottleneckOODLib.logic import CaseForReference
+
+_EPILOG = """\
+A CSV of cases has a column "image", and may have "case_id", "label" (a label map of the organ) and facts of the
+acquisition; paths are relative to the CSV. A folder gives every image and DICOM folder in it.
+
+examples:
+  bottleneck-ood reference build --model demo --cases cases.csv --output my-reference
+  bottleneck-ood reference show demo"""
+
+
+def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb."""
+    parser = verbs.add_parser("reference", help="build, show or list references")
+    actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
+    build = actions.add_parser(
+        "build",
+        help="build a reference from cases",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    build.add_argument("--model", default="demo", metavar="M", help="name or folder of the model (default: demo)")
+    source = build.add_mutually_exclusive_group(required=True)
+    source.add_argument("--cases", type=Path, metavar="CSV|FOLDER", help="the cases")
+    source.add_argument("--generated", type=int, metavar="N", help="N generated bodies instead, as for the demo")
+    build.add_argument("--data", type=Path, metavar="DIR", help="with --generated: labelled scans to deform")
+    build.add_argument("--seed", type=int, default=7, metavar="N", help="with --generated: seed (default: 7)")
+    build.add_argument("--pooling", choices=("mean", "mean_std", "max"), default="mean", help="default: mean")
+    build.add_argument("--name", metavar="NAME", help="name of the reference (default: the output folder's)")
+    build.add_argument("--output", required=True, type=Path, metavar="R", help="the reference folder to make")
+    build.add_argument("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps")
+    build.add_argument("--overwrite", action="store_true", help="replace a reference that exists already")
+    build.set_defaults(run=run_build)
+    show = actions.add_parser("show", help="show what a reference holds")
+    show.add_argument("reference", metavar="R", help="name or folder")
+    show.set_defaults(run=run_show)
+    listing = actions.add_parser("list", help="list the references that can be named")
+    listing.set_defaults(run=run_list)
+
+
+def run_build(arguments: argparse.Namespace) -> int:
+    """Run the model on every case and save the reference."""
+    from BottleneckOODLib.cli.assess import check_writable  # noqa: PLC0415 - keeps --help fast
+    from BottleneckOODLib.cli.console import ConsoleProgress, stopping_on_interrupt  # noqa: PLC0415
+    from BottleneckOODLib.logic import BottleneckOODLogic  # noqa: PLC0415
+
+    check_writable(arguments.output)
+    if arguments.output.exists() and not arguments.overwrite:
+        message = f"The folder {arguments.output} exists already and was kept; choose another, or add --overwrite."
+        raise ReferenceSetError(message)
+    logic = BottleneckOODLogic(arguments.model, None, arguments.device)
+    if arguments.generated is not None:
+        from BottleneckOODLib.reference_cases import generated_cases  # noqa: PLC0415
+
+        cases, count = generated_cases(arguments.generated, arguments.seed, arguments.data), arguments.generated
+    else:
+        listed = list(_listed_cases(arguments.cases))
+        cases, count = iter(listed), len(listed)
+    with stopping_on_interrupt() as cancel:
+        progress = ConsoleProgress("reference build")
+        reference = logic.build_reference(
+            arguments.name or arguments.output.name,
+            cases,
+            n_cases=count,
+            pooling=arguments.pooling,
+            progress=progress,
+            cancel=cancel,
+        )
+        saved = reference.save(arguments.output, overwrite=arguments.overwrite)
+        progress.done()
+    left_out = saved.settings.get("left_out", [])
+    print(f"The reference of {len(saved.cases)} cases lies in {arguments.output}; {len(left_out)} could not be used.")
+    for line in left_out[:20]:
+        print(f"  {line}")
+    return 0
+
+
+def run_show(arguments: argparse.Namespace) -> int:
+    """Show a reference's card."""
+    from BottleneckOODLib.catalogue import find_reference  # noqa: PLC0415 - keeps --help fast
+    from BottleneckOODLib.reference.reference_folder import Reference  # noqa: PLC0415
+
+    reference = Reference.load(find_reference(arguments.reference))
+    outcomes = sorted(case.dice for case in reference.cases if case.dice is not None)
+    rows = {
+        "name": reference.name,
+        "cases": str(len(reference.cases)),
+        "smallest p-value": f"{1 / (len(reference.cases) + 1):.4f}",
+        "levels": ", ".join(f"{name} {level}" for name, level in reference.settings["levels"].items()),
+        "pooling": str(reference.settings["pooling"]),
+        "detector": str(reference.settings["detector_choice"]),
+        "spaces": ", ".join(f"{name} ({space.features.shape[1]})" for name, space in reference.spaces.items()),
+        "Dice of its cases": "unknown" if not outcomes else f"median {outcomes[len(outcomes) // 2]:.3f}, "
+        f"lowest {outcomes[0]:.3f}, known for {len(outcomes)}",
+        "made by model": reference.model_fingerprint,
+        "fingerprint": reference.fingerprint,
+    }
+    for key, value in rows.items():
+        print(f"{key + ':':22s} {value}")
+    return 0
+
+
+def run_list(_arguments: argparse.Namespace) -> int:
+    """List the references."""
+    from BottleneckOODLib.catalogue import list_references  # noqa: PLC0415 - keeps --help fast
+    from BottleneckOODLib.reference.reference_folder import Reference  # noqa: PLC0415
+
+    for name, folder in list_references().items():
+        reference = Reference.load(folder)
+        print(f"{name:16s} {len(reference.cases)} cases, made by model {reference.model_fingerprint[:8]}")
+    return 0
+
+
+def _listed_cases(source: Path) -> Iterator[CaseForReference]:
+    if source.is_dir():
+        yield from _folder_cases(source)
+        return
+    if not source.is_file():
+        message = f"The list of cases {source} does not exist; give a CSV or a folder."
+        raise InputError(message)
+    try:
+        with source.open(newline="", encoding="utf-8-sig") as stream:
+            rows = list(csv.DictReader(stream))
+    except (OSError, UnicodeDecodeError, csv.Error):
+        message = f"The list of cases {source.name} cannot be read; give a CSV in UTF-8."
+        raise InputError(message) from None
+    for number, row in enumerate(rows, start=2):
+        image = (row.get("image") or "").strip()
+        if not image:
+            message = f'Line {number} of {source.name} names no image; the table needs a column "image".'
+            raise InputError(message)
+        label = (row.get("label") or "").strip()
+        facts = {k: v for k, v in row.items() if k and v and k not in ("image", "label", "case_id")}
+        yield _case(
+            source.parent / image, source.parent / label if label else None, (row.get("case_id") or "").strip(), facts
+        )
+
+
+def _folder_cases(folder: Path) -> Iterator[CaseForReference]:
+    from BottleneckOODLib.imaging.reading import IMAGE_SUFFIXES  # noqa: PLC0415 - keeps --help fast
+
+    found = [p for p in sorted(folder.iterdir()) if p.is_dir() or p.name.lower().endswith(IMAGE_SUFFIXES)]
+    if not found:
+        message = f"The folder {folder} holds no images; give a folder of image files or DICOM folders."
+        raise InputError(message)
+    for path in found:
+        yield _case(path, None, "", {})
+
+
+def _case(image: Path, label: Path | None, case_id: str, facts: dict[str, str]) -> CaseForReference:
+    from BottleneckOODLib.imaging.reading import case_id_of, read_volume  # noqa: PLC0415 - keeps --help fast
+    from BottleneckOODLib.imaging.writing import read_label_volume  # noqa: PLC0415
+    from BottleneckOODLib.logic import CaseForReference  # noqa: PLC0415
+
+    def load() -> tuple[Volume, LabelVolume | None]:
+        volume = read_volume(image)
+        truth = None if label is None else read_label_volume(label)
+        if truth is not None and truth.labels.shape != volume.voxels.shape:
+            message = f"The labels {image.name} have another size than their image; export them again."
+            raise InputError(message)
+        return volume, truth
+
+    return CaseForReference(case_id or case_id_of(image), load, facts)
