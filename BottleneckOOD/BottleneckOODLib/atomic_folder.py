@@ -36,7 +36,8 @@ def written_whole(folder: Path, *, overwrite: bool) -> Iterator[Path]:
                 os.fsync(written.fileno())
         _replace(temporary, folder)
     except OSError as error:
-        message = f"The folder {folder} cannot be written ({error.strerror or 'unknown reason'}); check permissions and free space."
+        why = error.strerror or "unknown reason"
+        message = f"The folder {folder} cannot be written ({why}); check permissions and free space."
         raise OutputError(message) from None
     finally:
         if temporary is not None:

@@ -68,5 +68,5 @@ class DependencyError(UserError):
     """A package or a system library that is needed is missing."""
 
 
-class Cancelled(BottleneckOODError):  # noqa: N818 - stopping is what the user asked for, not an error
+class Cancelled(BottleneckOODError):
     """The user stopped the run."""

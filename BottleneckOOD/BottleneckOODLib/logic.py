@@ -340,9 +340,7 @@ class BottleneckOODLogic:
             "input": InputFacts(
                 volume.name, volume.modality, geometry.shape, geometry.spacing_mm, geometry.orientation
             ),
-            "model": ModelFacts(
-                self.model.name, self.model.version, self.model.fingerprint, self.model.demonstration
-            ),
+            "model": ModelFacts(self.model.name, self.model.version, self.model.fingerprint, self.model.demonstration),
             "reference": ReferenceFacts(reference.name, reference.fingerprint, len(reference.cases)),
             "map_points": tuple(
                 MapPoint(round(float(x), 4), round(float(y), 4), case.dice)

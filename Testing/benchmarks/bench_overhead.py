@@ -54,7 +54,10 @@ def main() -> None:
         alone.append(seconds(plain))
         ours.append(seconds(with_ood))
         ratios.append(ours[-1] / alone[-1])
-    print(f"volume {volume.name}, {segmenter.window_count(tensor.shape)} windows, {arguments.repeats} pairs, device {segmenter.device}")
+    print(
+        f"volume {volume.name}, {segmenter.window_count(tensor.shape)} windows, "
+        f"{arguments.repeats} pairs, device {segmenter.device}"
+    )
     for name, values in (("inferer alone, s", alone), ("with OOD, s", ours), ("ratio", ratios)):
         print(f"{name:18s} min {min(values):.3f}  median {statistics.median(values):.3f}  max {max(values):.3f}")
 

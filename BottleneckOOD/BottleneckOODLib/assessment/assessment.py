@@ -19,7 +19,7 @@ OVERVIEW_FILE, SCENE_FILE = "overview.png", "scene.mrb"
 
 @dataclass(frozen=True)
 class InputFacts:
-    """The image, without identifiers: name of its file, modality, array shape (Z, Y, X), spacing along i, j, k in mm."""
+    """The image, without identifiers: its file's name, modality, array shape (Z, Y, X), spacing along i, j, k in mm."""
 
     path_name: str
     modality: str
@@ -119,7 +119,7 @@ class Assessment:
         overwrite: bool = False,
         scene_writer: Callable[[Assessment, Path], None] | None = None,
     ) -> Path:
-        """Write ``folder/<case_id>/`` whole or not at all: record, segmentation, overview picture, and a scene on request.
+        """Write ``folder/<case_id>/`` whole or not at all: record, segmentation, overview, and a scene on request.
 
         Args:
             folder: Where the case's folder goes.

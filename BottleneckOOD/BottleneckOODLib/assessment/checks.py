@@ -115,12 +115,14 @@ def _intensity_scale(volume: Volume, wanted: str) -> Check:
     low, high = float(np.percentile(voxels, 1)), float(voxels.max())
     if low > _FAT_HU:
         return Check(
-            "intensity_scale", "hard",
+            "intensity_scale",
+            "hard",
             f"The values ({voxels.min():.0f} to {high:.0f}) are not Hounsfield units: nothing is as low as fat or air.",
         )
     if float(np.mean(voxels < _IMPOSSIBLE_HU)) > 0.01:  # noqa: PLR2004 - a few padded voxels are common
         return Check(
-            "intensity_scale", "hard",
+            "intensity_scale",
+            "hard",
             f"The values ({voxels.min():.0f} to {high:.0f}) are not Hounsfield units: many lie far below air.",
         )
     return Check("intensity_scale", "met", "The values are plausible Hounsfield units.")

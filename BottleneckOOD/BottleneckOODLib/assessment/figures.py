@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +37,12 @@ CONTOUR_COLOUR = "#4fd8ff"
 _DPI, _WIDTH_IN, _HEIGHT_IN = 100, 12.0, 9.2
 _CT_WINDOW = (-140.0, 240.0)
 _MAX_PIXELS = 420
-_CHECK_SIGNS = {"met": ("●", "#4a7f9c"), "soft": ("▲", "#c98a00"), "hard": ("⬣", "#a3162d"), "not_assessed": ("–", QUIET)}
+_CHECK_SIGNS = {
+    "met": ("●", "#4a7f9c"),
+    "soft": ("▲", "#c98a00"),
+    "hard": ("⬣", "#a3162d"),
+    "not_assessed": ("□", QUIET),
+}
 
 FloatImage = npt.NDArray[np.float32]
 
@@ -52,13 +57,13 @@ def write_overview(assessment: Assessment, path: Path) -> None:
     _draw_map(figure, assessment)
     _draw_neighbours(figure, assessment)
     _draw_footer(figure, assessment)
-    canvas.print_png(str(path), metadata={"Software": "BottleneckOOD"})
+    canvas.print_png(str(path), metadata={"Software": "BottleneckOOD"})  # type: ignore[no-untyped-call]
 
 
 def draw_light(axes: Axes, light: str, x: float, y: float, size: float) -> None:
     """Draw a state's shape: circle, triangle, octagon, or a square with a dash."""
     colour = LIGHT_COLOURS[light]
-    style = {"facecolor": colour, "edgecolor": INK, "linewidth": 1.6}
+    style: dict[str, Any] = {"facecolor": colour, "edgecolor": INK, "linewidth": 1.6}
     if light == "green":
         axes.add_patch(Circle((x, y), size, **style))
     elif light == "amber":
@@ -67,7 +72,9 @@ def draw_light(axes: Axes, light: str, x: float, y: float, size: float) -> None:
     elif light == "red":
         axes.add_patch(RegularPolygon((x, y), 8, radius=size * 1.08, orientation=np.pi / 8, **style))
     else:
-        axes.add_patch(Polygon([(x + a * size, y + b * size) for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1))], **style))
+        axes.add_patch(
+            Polygon([(x + a * size, y + b * size) for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1))], **style)
+        )
         axes.plot([x - size * 0.5, x + size * 0.5], [y, y], color=PAPER, linewidth=5, solid_capstyle="round")
 
 
@@ -164,15 +171,22 @@ def _draw_map(figure: Figure, assessment: Assessment) -> None:
         xy = np.array([(point.x, point.y) for point in points])
         values = np.array([np.nan if point.dice is None else point.dice for point in points])
         known = np.isfinite(values)
-        axes.scatter(*xy[~known].T, s=20, color="#b8c0ca", linewidths=0)
+        axes.scatter(xy[~known, 0], xy[~known, 1], s=20, color="#b8c0ca", linewidths=0)
         if known.any():
             shown = axes.scatter(
-                *xy[known].T, c=values[known], s=20, cmap=colormaps["cividis"], vmin=0.5, vmax=1.0, linewidths=0
+                xy[known, 0],
+                xy[known, 1],
+                c=values[known],
+                s=20,
+                cmap=colormaps["cividis"],
+                vmin=0.5,
+                vmax=1.0,
+                linewidths=0,
             )
             bar = figure.colorbar(shown, ax=axes, fraction=0.04, pad=0.02)
             figure.text(0.69, 0.384, "Dice", fontsize=8.4, color=QUIET, va="center", ha="right")
             bar.ax.tick_params(labelsize=7, colors=QUIET)
-            bar.outline.set_visible(False)  # type: ignore[operator]
+            bar.outline.set_visible(False)
     placement = assessment.placement
     if placement is None:
         axes.text(0.5, 0.5, "no place on the map", transform=axes.transAxes, ha="center", color=QUIET, fontsize=9)
@@ -184,8 +198,14 @@ def _draw_map(figure: Figure, assessment: Assessment) -> None:
     middle = np.mean(axes.get_xlim())
     to_right = placement.x < middle
     axes.annotate(
-        label, (placement.x, placement.y), xytext=(11 if to_right else -11, 10), textcoords="offset points",
-        fontsize=8.4, color=INK, ha="left" if to_right else "right", zorder=7,
+        label,
+        (placement.x, placement.y),
+        xytext=(11 if to_right else -11, 10),
+        textcoords="offset points",
+        fontsize=8.4,
+        color=INK,
+        ha="left" if to_right else "right",
+        zorder=7,
         bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0},
     )
     axes.margins(0.14)
@@ -204,7 +224,9 @@ def _draw_neighbours(figure: Figure, assessment: Assessment) -> None:
         for x, text, side in zip((0.0, 2.2, 3.0), row, ("left", "right", "right"), strict=True):
             axes.text(x, y, text, fontsize=9, color=QUIET if number == 0 else INK, ha=side, va="center")
         axes.plot([0, 3.0], [y - 0.125, y - 0.125], color=LINE, linewidth=0.7)
-    axes.text(0.0, 2.72 - len(rows) * 0.25, "* in units of the usual distance between neighbours", fontsize=7.6, color=QUIET)
+    axes.text(
+        0.0, 2.72 - len(rows) * 0.25, "* in units of the usual distance between neighbours", fontsize=7.6, color=QUIET
+    )
     facts = [f"Mask volume {assessment.volume_ml:,.0f} ml"]
     if assessment.p_value is not None:
         facts.append(f"p-value {assessment.p_value:.3f} ({assessment.reference.n_cases} training cases)")
@@ -216,8 +238,9 @@ def _draw_neighbours(figure: Figure, assessment: Assessment) -> None:
 
 def _draw_footer(figure: Figure, assessment: Assessment) -> None:
     model, reference = assessment.model, assessment.reference
-    left = f"Model {model.name} {model.version} ({model.fingerprint[:8]})   Reference {reference.name} ({reference.fingerprint[:8]})"
-    figure.text(0.025, 0.022, f"{left}   BottleneckOOD {assessment.program_version}", fontsize=8, color=QUIET)
+    versions = f"Model {model.name} {model.version} ({model.fingerprint[:8]})"
+    versions += f"   Reference {reference.name} ({reference.fingerprint[:8]})"
+    figure.text(0.025, 0.022, f"{versions}   BottleneckOOD {assessment.program_version}", fontsize=8, color=QUIET)
     if model.demonstration:
         figure.text(0.975, 0.022, DEMONSTRATION, fontsize=8.4, color=INK, ha="right", fontweight="bold")
 

@@ -59,7 +59,8 @@ def light_sentence(
         return f"{word}: {place}; {_REVIEW[light]}."
     if reason:
         return f"{word}: {_clause(reason)}; {_REVIEW[light]}."
-    where = f", most of all {PART_REASONS[farthest_part]}" if farthest_part in PART_REASONS else ""
+    part = PART_REASONS.get(farthest_part or "", "")
+    where = f", most of all {part}" if part else ""
     flagged = f"; about {_one_in(p_value)} cases like the training cases look this unusual" if p_value else ""
     return f"{word}: {place}{where}{flagged}; {_REVIEW[light]}."
 

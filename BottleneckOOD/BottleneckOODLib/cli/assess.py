@@ -117,7 +117,9 @@ def check_names(names: list[str], output: Path, *, overwrite: bool) -> None:
             message = f"Several inputs have the case name {name}; assess them one by one with --case-id."
             raise InputError(message)
         if (output / name).exists() and not overwrite:
-            message = f"The folder {output / name} exists already and was kept; choose another --output, or add --overwrite."
+            message = (
+                f"The folder {output / name} exists already and was kept; choose another --output, or add --overwrite."
+            )
             raise OutputError(message)
 
 

@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return STOPPED
     except BrokenPipeError:
         return DONE
-    except Exception as error:  # noqa: BLE001 - the border: no traceback reaches a user unasked
+    except Exception as error:
         if parsed.debug:
             traceback.print_exc()
         print(

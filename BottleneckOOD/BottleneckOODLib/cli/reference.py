@@ -104,8 +104,9 @@ def run_show(arguments: argparse.Namespace) -> int:
         "pooling": str(reference.settings["pooling"]),
         "detector": str(reference.settings["detector_choice"]),
         "spaces": ", ".join(f"{name} ({space.features.shape[1]})" for name, space in reference.spaces.items()),
-        "Dice of its cases": "unknown" if not outcomes else f"median {outcomes[len(outcomes) // 2]:.3f}, "
-        f"lowest {outcomes[0]:.3f}, known for {len(outcomes)}",
+        "Dice of its cases": "unknown"
+        if not outcomes
+        else f"median {outcomes[len(outcomes) // 2]:.3f}, lowest {outcomes[0]:.3f}, known for {len(outcomes)}",
         "made by model": reference.model_fingerprint,
         "fingerprint": reference.fingerprint,
     }

@@ -29,8 +29,20 @@ _FACTS = {
     "BodyPartExamined": "body_part",
 }
 _NUMBERS = ("_mm", "_ms", "_t", "_deg", "kvp")
-_TAGS = [*_FACTS, "Modality", "SeriesInstanceUID", "ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing",
-         "SOPClassUID", "ContrastBolusAgent", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel"]
+_TAGS = [
+    *_FACTS,
+    "Modality",
+    "SeriesInstanceUID",
+    "ImageOrientationPatient",
+    "ImagePositionPatient",
+    "PixelSpacing",
+    "SOPClassUID",
+    "ContrastBolusAgent",
+    "Rows",
+    "Columns",
+    "NumberOfFrames",
+    "SamplesPerPixel",
+]
 _NO_IMAGE = {"SEG", "RTSTRUCT", "SR", "PR", "KO", "RTDOSE", "RTPLAN", "REG"}
 _POSITION_TOLERANCE_MM = 0.01
 _GAP_TOLERANCE = 0.1
@@ -84,7 +96,10 @@ def list_series(folder: Path) -> tuple[list[Series], list[str]]:
         groups.setdefault(str(header.SeriesInstanceUID), []).append((path, header))
     if not groups:
         if kinds & _NO_IMAGE:
-            message = f"The folder {folder.name} holds no image but DICOM objects of kind {', '.join(sorted(kinds))}; choose the folder of the images."
+            found = ", ".join(sorted(kinds))
+            message = (
+                f"The folder {folder.name} holds DICOM objects ({found}) but no images; choose the images' folder."
+            )
             raise InputError(message)
         message = f"The folder {folder.name} holds no DICOM images; choose a folder of one scan, or an image file."
         raise InputError(message)
@@ -105,7 +120,9 @@ def choose_series(series: Sequence[Series], wish: str | None, folder: Path) -> S
             return candidate
     lines = [f"{number}: {candidate.line}" for number, candidate in enumerate(series, start=1)]
     what = f"has no series {wish}" if wish is not None else f"holds {len(series)} series"
-    message = f"The folder {folder.name} {what}; choose one by its number or UID with --series: " + "; ".join(lines) + "."
+    message = (
+        f"The folder {folder.name} {what}; choose one by its number or UID with --series: " + "; ".join(lines) + "."
+    )
     raise SeriesChoiceError(message, lines)
 
 
@@ -196,16 +213,20 @@ def _check_regular(series: Series, name: str) -> list[str]:
     shapes = {(h.get("Rows"), h.get("Columns")) for h in series.headers}
     normals = np.array([_normal(h) for h in series.headers])
     if len(shapes) > 1 or np.abs(normals - normals[0]).max() > _POSITION_TOLERANCE_MM:
-        message = f"The slices of the series in {name} differ in size or orientation (a localizer?); choose another series."
+        message = (
+            f"The slices of the series in {name} differ in size or orientation (a localizer?); choose another series."
+        )
         raise InputError(message)
     positions = np.array([[float(p) for p in h.ImagePositionPatient] for h in series.headers])
     steps = np.diff(positions, axis=0)
     along = steps @ normals[0]
     if along.min() < _POSITION_TOLERANCE_MM:
-        message = f"The series in {name} has several slices at one position (several phases in one series?); export one phase."
+        message = f"The series in {name} has several slices at one position (several phases?); export one phase."
         raise InputError(message)
     if np.abs(steps - along[:, None] * normals[0]).max() > max(1.0, 0.02 * along.max()):
-        message = f"The slices of the series in {name} are shifted against each other (a tilted gantry); resample it first."
+        message = (
+            f"The slices of the series in {name} are shifted against each other (a tilted gantry); resample it first."
+        )
         raise InputError(message)
     if along.max() > (1 + _GAP_TOLERANCE) * along.min():
         message = f"The slices of the series in {name} are not evenly spaced (a slice is missing?); export it again."

@@ -29,7 +29,9 @@ def check_size(size: tuple[int, ...], name: str) -> None:
         InputError: It is 2-D, 4-D, empty, a single slice, or larger than ``MAX_VOXELS``.
     """
     if len(size) > _VOLUME_DIMENSIONS and math.prod(size[_VOLUME_DIMENSIONS:]) > 1:
-        message = f"The image {name} has {len(size)} dimensions (a series over time or channels); choose one volume of it."
+        message = (
+            f"The image {name} has {len(size)} dimensions (a series over time or channels); choose one volume of it."
+        )
         raise InputError(message)
     spatial = size[:_VOLUME_DIMENSIONS]
     if min(spatial, default=0) < 1:
@@ -117,7 +119,9 @@ def _check_declared_bytes(path: Path, declared: int) -> None:
         # Deflate cannot pack tighter than this.
         available *= _MAX_GZIP_RATIO
     if declared > available:
-        message = f"The file {path.name} is truncated: it declares more voxels than it holds; copy or download it again."
+        message = (
+            f"The file {path.name} is truncated: it declares more voxels than it holds; copy or download it again."
+        )
         raise InputError(message)
 
 

@@ -15,8 +15,17 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 MASK_SHAPE_NAMES = (
-    "log_volume", "log_extent_left", "log_extent_posterior", "log_extent_superior", "compactness", "log_components",
-    "largest_share", "left", "posterior", "superior", "border_share",
+    "log_volume",
+    "log_extent_left",
+    "log_extent_posterior",
+    "log_extent_superior",
+    "compactness",
+    "log_components",
+    "largest_share",
+    "left",
+    "posterior",
+    "superior",
+    "border_share",
 )
 MASK_INTENSITY_NAMES = ("mean", "deviation", "p5", "median", "p95", "contrast_to_surroundings")
 _RING_VOXELS = 2
@@ -69,15 +78,20 @@ def mask_features(labels: LabelVolume, volume: Volume, body: BoolArray) -> MaskF
     surface = mask & ~ndimage.binary_erosion(mask, border_value=0)
     on_edge = _edge(mask.shape) & surface
     border_share = float(np.count_nonzero(on_edge) / np.count_nonzero(surface))
-    extent = [
-        np.log(np.ptp(axis) * s + s) for axis, s in zip(np.nonzero(mask)[::-1], geometry.spacing_mm, strict=True)
-    ]
+    extent = [np.log(np.ptp(axis) * s + s) for axis, s in zip(np.nonzero(mask)[::-1], geometry.spacing_mm, strict=True)]
     ml = np.count_nonzero(mask) * geometry.voxel_volume_ml
     surface_cm2 = np.count_nonzero(surface) * geometry.voxel_volume_ml ** (2 / 3)
-    shape = np.array([
-        np.log(volume_ml), *extent, ml ** (2 / 3) / surface_cm2, np.log(max(count, 1)), largest_share,
-        *_place_in_box(mask, body), border_share,
-    ])
+    shape = np.array(
+        [
+            np.log(volume_ml),
+            *extent,
+            ml ** (2 / 3) / surface_cm2,
+            np.log(max(count, 1)),
+            largest_share,
+            *_place_in_box(mask, body),
+            border_share,
+        ]
+    )
     intensity = _intensities(voxels, mask)
     return MaskFeatures(volume_ml, n_components, largest_share, border_share, shape.astype(np.float64), intensity)
 
@@ -86,9 +100,7 @@ def _place_in_box(mask: BoolArray, body: BoolArray) -> list[float]:
     boxes = ndimage.find_objects(body.astype(np.uint8))
     box = boxes[0] if boxes else tuple(slice(0, n) for n in mask.shape)
     centre = [float(np.mean(axis)) for axis in np.nonzero(mask)]
-    place = [
-        (c + 0.5 - s.start) / (s.stop - s.start) - 0.5 for c, s in zip(centre, box, strict=True)
-    ]
+    place = [(c + 0.5 - s.start) / (s.stop - s.start) - 0.5 for c, s in zip(centre, box, strict=True)]
     return place[::-1]
 
 
@@ -107,5 +119,3 @@ def _edge(shape: tuple[int, ...]) -> BoolArray:
     edge = np.ones(shape, dtype=bool)
     edge[tuple(slice(1, -1) for _ in shape)] = False
     return edge
-
-

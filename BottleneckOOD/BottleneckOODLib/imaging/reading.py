@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +16,15 @@ from BottleneckOODLib.imaging.headers import check_gzip, check_nifti_header, che
 from BottleneckOODLib.imaging.volume import Modality, Volume, geometry_of
 
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
-_READERS = {".nii.gz": "NiftiImageIO", ".nii": "NiftiImageIO", ".nrrd": "NrrdImageIO", ".nhdr": "NrrdImageIO",
-            ".mha": "MetaImageIO", ".mhd": "MetaImageIO"}
+_READERS = {
+    ".nii.gz": "NiftiImageIO",
+    ".nii": "NiftiImageIO",
+    ".nrrd": "NrrdImageIO",
+    ".nhdr": "NrrdImageIO",
+    ".mha": "MetaImageIO",
+    ".mhd": "MetaImageIO",
+}
+_AXES = 3
 _MAX_LABELS = 256
 _AIR_HU = -900.0
 _SOFT_TISSUE_HU = (-200.0, 300.0)
@@ -79,7 +87,11 @@ def case_id_of(path: str | Path) -> str:
 def _read_file(path: Path, modality: Modality | None) -> Volume:
     suffix = next((s for s in IMAGE_SUFFIXES if path.name.lower().endswith(s)), None)
     if suffix is None:
-        hint = "for DICOM choose the folder of the series" if _is_dicom(path) else f"use {', '.join(IMAGE_SUFFIXES)} or a DICOM folder"
+        hint = (
+            "for DICOM choose the folder of the series"
+            if _is_dicom(path)
+            else f"use {', '.join(IMAGE_SUFFIXES)} or a DICOM folder"
+        )
         message = f"The file {path.name} is not an image of a known kind; {hint}."
         raise InputError(message)
     if path.stat().st_size == 0:
@@ -111,11 +123,13 @@ def _execute(path: Path, suffix: str) -> sitk.Image:
     except RuntimeError as error:
         raise InputError(_sentence_for(error, path)) from None
     if components > 1:
-        message = f"The image {path.name} has {components} values a voxel (colour or vectors); choose a grey-scale image."
+        message = (
+            f"The image {path.name} has {components} values a voxel (colour or vectors); choose a grey-scale image."
+        )
         raise InputError(message)
     check_size(size, path.name)
-    if len(size) > 3:
-        reader.SetExtractSize([*size[:3], *([0] * (len(size) - 3))])
+    if len(size) > _AXES:
+        reader.SetExtractSize([*size[:_AXES], *([0] * (len(size) - _AXES))])
     try:
         return reader.Execute()
     except RuntimeError as error:
@@ -130,7 +144,7 @@ def _sentence_for(error: RuntimeError, path: Path) -> str:
         return f"The voxel spacing of {path.name} is zero or not a number; export the image again."
     if "memory" in text:
         return f"The image {path.name} does not fit into the memory of this computer; crop it."
-    return f"The file {path.name} cannot be read as an image: it is damaged, truncated or of another kind; export it again."
+    return f"The file {path.name} is no image that can be read: damaged, truncated or of another kind; export it again."
 
 
 def _read_folder(folder: Path, wish: str | None) -> Volume:
@@ -148,9 +162,14 @@ def _read_folder(folder: Path, wish: str | None) -> Volume:
     voxels = sitk.GetArrayViewFromImage(image).astype(np.float32)
     _check_values(voxels, folder.name)
     if passed_over:
-        warnings = [*warnings, f"{len(passed_over)} file(s) in the folder are no part of the series and were passed over."]
+        warnings = [
+            *warnings,
+            f"{len(passed_over)} file(s) in the folder are no part of the series and were passed over.",
+        ]
     modality: Modality = "CT" if series.modality == "CT" else "MR" if series.modality == "MR" else "unknown"
-    return Volume(voxels, geometry, modality, folder.resolve().name, acquisition_facts(series.headers[0]), tuple(warnings))
+    return Volume(
+        voxels, geometry, modality, folder.resolve().name, acquisition_facts(series.headers[0]), tuple(warnings)
+    )
 
 
 def _check_values(voxels: npt.NDArray[np.float32], name: str) -> None:
@@ -163,13 +182,13 @@ def _check_values(voxels: npt.NDArray[np.float32], name: str) -> None:
         raise InputError(message)
 
 
-def _check_not_labels(raw: npt.NDArray[np.generic], name: str) -> None:
+def _check_not_labels(raw: npt.NDArray[Any], name: str) -> None:
     if not np.issubdtype(raw.dtype, np.integer) or raw.min() < 0 or raw.max() >= _MAX_LABELS:
         return
     # A label map is flat inside its structures; an 8-bit image is not. Along rows nearly every neighbour is equal.
     row_steps = raw[..., 1:] != raw[..., :-1]
     inside = raw[..., 1:] > 0
-    busy = np.count_nonzero(row_steps & inside) / max(1, np.count_nonzero(inside))
+    busy = int(np.count_nonzero(row_steps & inside)) / max(1, int(np.count_nonzero(inside)))
     if busy < 0.12 and len(np.unique(raw)) <= 128:  # noqa: PLR2004 - measured: label maps below 0.1, 8-bit scans above 0.5
         message = f"The image {name} looks like a label map, not like a scan; choose the image that was segmented."
         raise InputError(message)

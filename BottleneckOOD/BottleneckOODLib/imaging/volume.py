@@ -119,7 +119,9 @@ class Volume:
 
     def __post_init__(self) -> None:
         if self.voxels.shape != self.geometry.shape or self.voxels.dtype != np.float32:
-            message = f"The image {self.name} does not have the voxels that its header declares; export the image again."
+            message = (
+                f"The image {self.name} does not have the voxels that its header declares; export the image again."
+            )
             raise InputError(message)
         frozen = self.voxels.view()
         frozen.flags.writeable = False

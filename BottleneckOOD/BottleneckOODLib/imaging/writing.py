@@ -26,7 +26,9 @@ def terminology_entry(name: str) -> str:
     Source:
         https://slicer.readthedocs.io/en/latest/developer_guide/modules/segmentations.html#terminologies
     """
-    entry = _TERMINOLOGY.get(name.lower(), "85756007^SCT^Tissue~85756007^SCT^Tissue~^^~Anatomic codes - DICOM master list~^^~^^")
+    entry = _TERMINOLOGY.get(
+        name.lower(), "85756007^SCT^Tissue~85756007^SCT^Tissue~^^~Anatomic codes - DICOM master list~^^~^^"
+    )
     return f"{_TERMINOLOGY_CONTEXT}~{entry}"
 
 

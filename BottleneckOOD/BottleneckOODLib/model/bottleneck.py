@@ -6,14 +6,14 @@ from types import TracebackType
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - torch's own convention
+import torch.nn.functional as F
 
 from BottleneckOODLib.errors import ModelError
 
 _SPATIAL_TENSOR_AXES = 5
 
 
-class BottleneckReached(Exception):  # noqa: N818 - a signal that ends the forward pass early, not an error
+class BottleneckReached(Exception):
     """Raised by a tap with ``stop=True`` once the bottleneck is known, so that the decoder never runs."""
 
 
@@ -32,7 +32,9 @@ class BottleneckTap:
     def __init__(self, network: torch.nn.Module, layer: str, *, stop: bool = False) -> None:
         modules = dict(network.named_modules())
         if layer not in modules:
-            message = f'The model names the bottleneck layer "{layer}", which its network does not have; restore the model folder.'
+            message = (
+                f'The model\'s network has no layer "{layer}" to take the bottleneck from; restore the model folder.'
+            )
             raise ModelError(message)
         self._stop = stop
         self._tokens: torch.Tensor | None = None
@@ -76,4 +78,4 @@ def occupied_share(windows: torch.Tensor, token_shape: torch.Size, lowest: float
         Shares 0 to 1, shape (n_windows, z, y, x), float32, on the CPU.
     """
     occupied = (windows > lowest).to(torch.float32)
-    return F.adaptive_avg_pool3d(occupied, list(token_shape))[:, 0].to("cpu")
+    return F.adaptive_avg_pool3d(occupied, (token_shape[0], token_shape[1], token_shape[2]))[:, 0].to("cpu")

@@ -122,7 +122,9 @@ def read_model_folder(folder: Path) -> ModelFolder:
     try:
         model = _parse(document, folder)
     except (KeyError, TypeError, ValueError) as error:
-        message = f"The model file {path.name} in {folder} is damaged or incomplete ({error}); restore the model folder."
+        message = (
+            f"The model file {path.name} in {folder} is damaged or incomplete ({error}); restore the model folder."
+        )
         raise ModelError(message) from None
     _check_weights(model)
     if fingerprint_of(document, model.weights_sha256) != model.fingerprint:
@@ -248,7 +250,9 @@ def _check_weights(model: ModelFolder) -> None:
         message = f"The weights {path.name} in {model.folder} cannot be read; check the file's permissions."
         raise ModelError(message) from None
     if digest != model.weights_sha256:
-        message = f"The weights {path.name} in {model.folder} were changed since they were made; restore the model folder."
+        message = (
+            f"The weights {path.name} in {model.folder} were changed since they were made; restore the model folder."
+        )
         raise ModelError(message)
 
 

@@ -33,7 +33,7 @@ class Bottleneck:
     Attributes:
         tokens: Shape (n_windows, C, z, y, x), float32.
         occupied: Share of each token's region that holds more than air, shape (n_windows, z, y, x).
-        window_starts: First voxel of each window on the model's grid, padded to at least one patch; (n_windows, 3), z, y, x.
+        window_starts: First voxel (z, y, x) of each window on the grid padded to at least a patch, (n_windows, 3).
     """
 
     tokens: Float32Array
@@ -97,7 +97,9 @@ class Segmenter:
                 logits, bottleneck = self._pass(tensor, device, batch_size, on_window)
             except RuntimeError as error:
                 if not is_out_of_memory(error):
-                    message = f"The model {self.model.name} failed on this volume; try another volume to tell which is at fault."
+                    message = (
+                        f"The model {self.model.name} failed on this volume; try another to tell which is at fault."
+                    )
                     raise ModelError(message) from error
                 if device.type == "cuda":
                     torch.cuda.empty_cache()
@@ -108,7 +110,9 @@ class Segmenter:
                 message = f"The model {self.model.name} gave values that are not numbers for this volume."
                 raise ModelError(message)
             return SegmenterOutput(logits, bottleneck, describe_device(device), tuple(warnings))
-        message = "The memory of this computer does not suffice for this volume; close other programs or crop the volume."
+        message = (
+            "The memory of this computer does not suffice for this volume; close other programs or crop the volume."
+        )
         raise ModelError(message)
 
     def sweep(self, tensor: Float32Array, on_window: WindowCallback | None = None) -> Bottleneck:
@@ -175,9 +179,7 @@ class Segmenter:
     def _window_slices(self, shape: tuple[int, ...], overlap: float) -> list[tuple[slice, ...]]:
         patch = self.model.inference.patch
         size = tuple(max(n, p) for n, p in zip(shape, patch, strict=True))
-        interval = tuple(
-            p if n == p else max(1, int(p * (1 - overlap))) for n, p in zip(size, patch, strict=True)
-        )
+        interval = tuple(p if n == p else max(1, int(p * (1 - overlap))) for n, p in zip(size, patch, strict=True))
         return list(dense_patch_slices(size, patch, interval))
 
 

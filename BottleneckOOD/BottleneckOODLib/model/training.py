@@ -42,7 +42,7 @@ _LONGEST_STEP_S = 20.0
 _HELD_OUT_SEED = 1_000_000
 
 
-def train_demo_model(  # noqa: PLR0913 - the options of a command line verb
+def train_demo_model(
     output: Path,
     *,
     data: Path | None = None,

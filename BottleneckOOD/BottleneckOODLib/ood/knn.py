@@ -18,7 +18,7 @@ def squared_distances(a: FloatArray, b: FloatArray) -> FloatArray:
     centre = b.mean(axis=0)
     a, b = a - centre, b - centre
     squared = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None, :] - 2 * a @ b.T
-    return np.maximum(squared, 0.0)
+    return np.asarray(np.maximum(squared, 0.0))
 
 
 class KNearestNeighbours:

@@ -64,7 +64,7 @@ class ShrunkMahalanobis:
         return np.asarray(np.sqrt((inside**2) @ self.inverse_variances_ + outside * self.inverse_floor_))
 
     def leave_one_out_scores(self) -> FloatArray:
-        """Score of each reference case by a fit to the others, shape (n,); every fit is made anew, nothing is approximated."""
+        """Score of each reference case by a new fit to all the others, shape (n,); nothing is approximated."""
         rows = range(len(self.features_))
         return np.array([score_among(np.delete(self.features_, row, axis=0), self.features_[row]) for row in rows])
 
@@ -104,6 +104,6 @@ def score_among(others: FloatArray, case: FloatArray) -> float:
 
 
 def _floor(shrinkage: float, mean_variance: float, n: int) -> float:
-    """The variance of directions in which the reference cases do not vary; never zero, so that nothing divides by it."""
-    least = np.finfo(np.float64).eps * max(mean_variance, np.finfo(np.float64).tiny) * n
+    """Variance of directions in which the reference cases do not vary; never zero, so that nothing divides by it."""
+    least = float(np.finfo(np.float64).eps) * max(mean_variance, float(np.finfo(np.float64).tiny)) * n
     return max(shrinkage * mean_variance, least)

@@ -66,7 +66,7 @@ def _smooth_weights(distances: FloatArray) -> FloatArray:
         else:
             low = scale
             scale = scale * 2 if np.isinf(high) else (low + high) / 2
-    return np.exp(-beyond_first / max(scale, 1e-12))
+    return np.asarray(np.exp(-beyond_first / max(scale, 1e-12)))
 
 
 def _outside(position: FloatArray, map_xy: FloatArray) -> FloatArray:

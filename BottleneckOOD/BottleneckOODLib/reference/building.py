@@ -104,7 +104,7 @@ def choose_detector(bottleneck: FloatArray, outcomes: Sequence[float | None]) ->
         "n_good": n_good,
         "failure": f"Dice below {FAILURE_DICE}",
         "all": {label: round(value, 3) for label, value in table.items()},
-        "reason": "largest AUROC of the leave-one-out scores for the reference's own failures (optimistic: chosen on them)",
+        "reason": "largest leave-one-out AUROC for the reference's own failures (optimistic: chosen on them)",
     }
 
 

@@ -75,7 +75,9 @@ class Reference:
             ReferenceMismatchError: The reference was made by another model.
         """
         if fingerprint != self.model_fingerprint:
-            message = f'The reference "{self.name}" was made by another model; choose its own, or build one with this model.'
+            message = (
+                f'The reference "{self.name}" was made by another model; choose its own, or build one with this model.'
+            )
             raise ReferenceMismatchError(message)
 
     def score(self, features: Mapping[str, FloatArray | None]) -> Score:
@@ -161,7 +163,9 @@ class Reference:
             n = document["n_cases"]
             sizes = {len(cases), *(len(array) for array in arrays.values())}
             if sizes != {n} or not all(np.isfinite(array).all() for array in arrays.values()):
-                message = f"The reference in {folder} is damaged: its tables do not fit each other; restore it or build it again."
+                message = (
+                    f"The reference in {folder} is damaged: its tables do not agree; restore it or build it again."
+                )
                 raise ReferenceSetError(message)
             spaces = {
                 name: FeatureSpace.fitted(

@@ -12,7 +12,7 @@ from BottleneckOODLib.synthesis.fields import Array
 from BottleneckOODLib.synthesis.tissues import Tissue
 
 
-def mix_with_real(  # noqa: PLR0913, PLR0917
+def mix_with_real(
     anatomy: Anatomy,
     points: Array,
     labels: NDArray[np.uint8],

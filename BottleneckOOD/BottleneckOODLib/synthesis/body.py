@@ -122,7 +122,7 @@ def generate_body(
     return SyntheticCase(volume, liver, facts)
 
 
-def _painted_body(  # noqa: PLR0913, PLR0917 - one step of generate_body, split off for reading
+def _painted_body(
     rng: np.random.Generator,
     seed: int,
     anatomy: Anatomy | None,

@@ -11,7 +11,7 @@ from BottleneckOODLib.synthesis.fields import Array, smooth_field
 _LARGEST_TURN_DEG = 15.0
 
 
-def warped_points(  # noqa: PLR0913 - a grid in a deformed grid needs both
+def warped_points(
     rng: np.random.Generator,
     centre_mm: NDArray[np.float64],
     anatomy_spacing_mm: tuple[float, float, float],

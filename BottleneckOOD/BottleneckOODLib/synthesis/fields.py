@@ -40,7 +40,7 @@ def smooth_field(
     wz, wy, wx = (_spline_weights(n, c) for n, c in zip(shape, controls, strict=True))
     # A cubic B-spline averages neighbouring controls: 0.53 of the deviation is left on each axis.
     field: Array = np.tensordot(np.tensordot(wz, np.tensordot(values, wx.T, 1), 1), wy, ((1,), (1,))).transpose(0, 2, 1)
-    return np.ascontiguousarray(field) * np.float32(1 / 0.67**3)
+    return np.asarray(np.ascontiguousarray(field) * np.float32(1 / 0.67**3))
 
 
 def smooth_maximum(*distances: Array, sharpness_mm: float) -> Array:

@@ -66,7 +66,7 @@ def _draw_liver(canvas: Canvas, *, target_ml: float) -> None:
     gap = rng.uniform(1, 3) if rng.random() < 0.88 else rng.uniform(4, 18)
     top = z - (canvas.floor - gap)
     wall = -(canvas.inner - gap)
-    back = y - behind
+    back: Array = np.asarray(y - behind, np.float32)
     side = x - tip + rng.uniform(-0.3, 0.5) * (y + 20) + rng.uniform(-0.4, 0.2) * (z + 60)
     waves = rng.uniform(0, 4) * smooth_field(rng, x.shape, canvas.spacing_mm, 45)
     length = rng.uniform(120, 190)
@@ -75,7 +75,7 @@ def _draw_liver(canvas: Canvas, *, target_ml: float) -> None:
     liver = np.zeros(x.shape, bool)
     for _ in range(4):
         low = -12 - length * np.maximum(1 - along, 0) ** taper + tilt * (y - 10)
-        distance = smooth_maximum(top, wall, back, side, low - z, sharpness_mm=rounding)
+        distance = smooth_maximum(top, wall, back, side, np.asarray(low - z, np.float32), sharpness_mm=rounding)
         liver = (distance + waves < 0) & (canvas.inner > 0)
         volume = liver.sum() * voxel_ml
         if abs(volume / target_ml - 1) < 0.05 or volume == 0:
@@ -163,7 +163,11 @@ def _draw_mass(canvas: Canvas) -> None:
     core = (radii[0] - 6, radii[1] - 6, radii[2] - 6)
     canvas.ball(centre, radii, Tissue.SOFT_TISSUE, over=loose, inside_cavity=True)
     canvas.ball(
-        centre, core, Tissue.URINE if rng.random() < 0.5 else Tissue.SPLEEN, over=(Tissue.SOFT_TISSUE,), inside_cavity=True
+        centre,
+        core,
+        Tissue.URINE if rng.random() < 0.5 else Tissue.SPLEEN,
+        over=(Tissue.SOFT_TISSUE,),
+        inside_cavity=True,
     )
 
 
@@ -318,9 +322,9 @@ def _draw_bowel(canvas: Canvas) -> None:
     canvas.paint(room & (small < radius - 3.5) & (fill > 1.6), Tissue.GUT_GAS, box)
     dip = rng.uniform(-175, -115)
     frame: list[Point] = [
-        (-0.8 * half, 25, -320), (-0.85 * half, 25, -170), (-0.8 * half, 0.2 * front, -145), (-0.4 * half, 0.8 * front, dip),
-        (0.3 * half, 0.8 * front, dip), (0.85 * half, 0.2 * front, -105), (0.88 * half, 30, -110), (0.85 * half, 28, -290),
-        (0.4 * half, 0, -330), (0, 40, -350),
+        (-0.8 * half, 25, -320), (-0.85 * half, 25, -170), (-0.8 * half, 0.2 * front, -145),
+        (-0.4 * half, 0.8 * front, dip), (0.3 * half, 0.8 * front, dip), (0.85 * half, 0.2 * front, -105),
+        (0.88 * half, 30, -110), (0.85 * half, 28, -290), (0.4 * half, 0, -330), (0, 40, -350),
     ]  # fmt: skip
     frame = [(a + rng.normal(0, 8), b + rng.normal(0, 8), c + rng.normal(0, 10)) for a, b, c in frame]
     colon = _line_distance(canvas, box, frame)

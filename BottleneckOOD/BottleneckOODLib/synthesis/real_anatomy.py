@@ -134,7 +134,7 @@ def _from_mr(scan: sitk.Image, labels: sitk.Image) -> Anatomy:
     tissues = np.zeros(image.shape, np.uint8)
     tissues[body] = Tissue.MUSCLE
     inside = _cavity(organs, body)
-    # The scan may be fat-suppressed, so brightness tells no fat: a rim under the skin, and what lies between the organs.
+    # The scan may be fat-suppressed, so brightness tells no fat: a rim under the skin, and what lies between organs.
     depth = np.stack([ndimage.distance_transform_edt(s, sampling=scan.GetSpacing()[1::-1]) for s in body])
     tissues[body & (depth < 14)] = Tissue.FAT
     tissues[inside & (depth > 25)] = Tissue.INNER_FAT

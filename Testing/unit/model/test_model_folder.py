@@ -12,7 +12,6 @@ import pytest
 from BottleneckOODLib.errors import ModelError
 from BottleneckOODLib.model.model_folder import ModelFolder, read_model_folder
 
-
 MakeModel = Callable[..., ModelFolder]
 
 
@@ -100,4 +99,6 @@ def test_a_pickle_named_safetensors_is_refused(a_model: ModelFolder) -> None:
 
 
 def test_the_fingerprint_follows_the_weights(make_model: MakeModel, tmp_path: Path) -> None:
-    assert make_model(tmp_path / "a", "unet", seed=0).fingerprint != make_model(tmp_path / "b", "unet", seed=1).fingerprint
+    assert (
+        make_model(tmp_path / "a", "unet", seed=0).fingerprint != make_model(tmp_path / "b", "unet", seed=1).fingerprint
+    )

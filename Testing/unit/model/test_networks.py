@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from BottleneckOODLib.errors import ModelError
 from BottleneckOODLib.model.networks import NETWORK_TYPES, bottleneck_layer, build_network
 

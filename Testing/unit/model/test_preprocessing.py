@@ -66,7 +66,9 @@ def test_the_tensor_has_the_model_s_orientation() -> None:
     flipped = Geometry((40, 40, 40), (4.0, 4.0, 4.0), (0.0, 0.0, 0.0), (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0))
     voxels = np.full((40, 40, 40), -1000, dtype=np.float32)
     voxels[5, 6, 7] = 1000
-    tensor, _ = Preprocessing(SETTINGS).apply(Volume(voxels=voxels, geometry=flipped, modality="CT", name="x", acquisition={}))
+    tensor, _ = Preprocessing(SETTINGS).apply(
+        Volume(voxels=voxels, geometry=flipped, modality="CT", name="x", acquisition={})
+    )
     assert np.unravel_index(tensor.argmax(), tensor.shape) == (5, 33, 32)
 
 
@@ -100,7 +102,13 @@ def test_the_volume_is_not_modified() -> None:
 
 def test_the_largest_of_several_classes_wins_and_unnamed_ones_are_background() -> None:
     geometry = Geometry((8, 8, 8), (4.0, 4.0, 4.0), (0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
-    volume = Volume(voxels=np.arange(512, dtype=np.float32).reshape(8, 8, 8), geometry=geometry, modality="CT", name="x", acquisition={})
+    volume = Volume(
+        voxels=np.arange(512, dtype=np.float32).reshape(8, 8, 8),
+        geometry=geometry,
+        modality="CT",
+        name="x",
+        acquisition={},
+    )
     _, grid = Preprocessing(SETTINGS).apply(volume)
     logits = np.zeros((4, 8, 8, 8), dtype=np.float32)
     logits[1, :2], logits[2, 2:4], logits[3, 4:6] = 1, 1, 1

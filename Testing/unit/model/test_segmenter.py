@@ -48,7 +48,9 @@ def test_the_bottleneck_is_the_deepest_output(a_model_of_each_family: ModelFolde
     segmenter = Segmenter(a_model_of_each_family, CPU)
     shapes: list[torch.Size] = []
     handles = [
-        module.register_forward_hook(lambda _m, _i, out: shapes.append(out.shape) if isinstance(out, torch.Tensor) else None)
+        module.register_forward_hook(
+            lambda _m, _i, out: shapes.append(out.shape) if isinstance(out, torch.Tensor) else None
+        )
         for module in segmenter._network.modules()
     ]
     tokens = segmenter.run(an_input(segmenter.model.inference.patch)).bottleneck.tokens

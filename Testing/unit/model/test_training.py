@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
+
 from BottleneckOODLib.errors import ModelError
 from BottleneckOODLib.model import training
 from BottleneckOODLib.model.networks import build_network
 from BottleneckOODLib.model.training import train_demo_model
 from BottleneckOODLib.progress import CancelToken, Progress
-from safetensors.torch import load_file
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from BottleneckOODLib.synthesis.anatomy import Anatomy, draw_anatomy
 from BottleneckOODLib.synthesis.tissues import Tissue
 
@@ -22,7 +23,9 @@ def a_scanned_body() -> Anatomy:
     labels = np.full((20, 24, 28), Tissue.INNER_FAT, np.uint8)
     labels[4:16, 6:18, 4:14] = Tissue.LIVER
     labels[:, 20:, :] = Tissue.OUTSIDE
-    intensities = np.where(labels == Tissue.LIVER, 55, np.where(labels == Tissue.OUTSIDE, -1000, -100)).astype(np.float32)
+    intensities = np.where(labels == Tissue.LIVER, 55, np.where(labels == Tissue.OUTSIDE, -1000, -100)).astype(
+        np.float32
+    )
     known = np.zeros(labels.shape, bool)
     known[:10] = True
     return Anatomy(labels, (4.0, 4.0, 4.0), intensities, known, "block")

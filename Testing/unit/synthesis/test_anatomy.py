@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from BottleneckOODLib.synthesis.anatomy import Anatomy, draw_anatomy
 from BottleneckOODLib.synthesis.tissues import LIVER_TISSUES, Tissue
 

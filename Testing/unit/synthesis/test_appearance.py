@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from BottleneckOODLib.synthesis.appearance import PHASES, Style, draw_style, paint, scan, tissue_means
 from BottleneckOODLib.synthesis.tissues import Tissue
 

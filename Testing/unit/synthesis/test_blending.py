@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+
 from BottleneckOODLib.synthesis.anatomy import Anatomy
 from BottleneckOODLib.synthesis.appearance import Style
 from BottleneckOODLib.synthesis.blending import mix_with_real

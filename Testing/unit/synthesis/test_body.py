@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from BottleneckOODLib.synthesis.anatomy import Anatomy
 from BottleneckOODLib.synthesis.appearance import Style
 from BottleneckOODLib.synthesis.body import LIVER_LABEL, BodyStyle, SyntheticCase, generate_body

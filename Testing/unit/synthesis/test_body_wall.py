@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from BottleneckOODLib.synthesis.anatomy import Anatomy, draw_anatomy
 from BottleneckOODLib.synthesis.body_wall import draw_wall
 from BottleneckOODLib.synthesis.canvas import blank_canvas

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from BottleneckOODLib.synthesis.canvas import Canvas, blank_canvas
 from BottleneckOODLib.synthesis.tissues import Tissue
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from BottleneckOODLib.synthesis.deformation import warped_points
 
 SIZE = (16, 16, 16)

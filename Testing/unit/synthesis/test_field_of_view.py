@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from BottleneckOODLib.synthesis.field_of_view import FIELDS_OF_VIEW, patch_field_of_view, scan_range
 
 
@@ -27,7 +28,11 @@ def test_patches_are_whole_cut_thin_and_tight() -> None:
 
 def test_most_slabs_show_liver() -> None:
     mask = _mask()
-    thin = [s for s in (patch_field_of_view(np.random.default_rng(i), mask) for i in range(200)) if s.any(axis=(1, 2)).sum() < 6]
+    thin = [
+        s
+        for s in (patch_field_of_view(np.random.default_rng(i), mask) for i in range(200))
+        if s.any(axis=(1, 2)).sum() < 6
+    ]
     assert np.mean([(s & mask).any() for s in thin]) > 0.7
 
 

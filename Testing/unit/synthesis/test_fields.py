@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from BottleneckOODLib.synthesis.fields import ellipsoid, smooth_field, smooth_maximum
 
 SHAPE = (24, 30, 36)

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
+
 from BottleneckOODLib.synthesis.anatomy import Anatomy
 from BottleneckOODLib.synthesis.tissues import LIVER_TISSUES, Tissue
-from scipy import ndimage
 
 
 @pytest.mark.parametrize(

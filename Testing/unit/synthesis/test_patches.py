@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from BottleneckOODLib.synthesis.anatomy import Anatomy
 from BottleneckOODLib.synthesis.patches import AnatomyBank, PatchSettings, draw_patch
 

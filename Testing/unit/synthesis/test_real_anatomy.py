@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from BottleneckOODLib.errors import InputError
 from BottleneckOODLib.synthesis.real_anatomy import read_real_anatomies
 from BottleneckOODLib.synthesis.tissues import LIVER_TISSUES, Tissue

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from BottleneckOODLib.imaging.volume import to_sitk
 from BottleneckOODLib.synthesis.body import LIVER_LABEL, SyntheticCase
 from BottleneckOODLib.synthesis.samples import UNUSUAL_SAMPLE, USUAL_SAMPLE, embedded_samples, reference_cases
