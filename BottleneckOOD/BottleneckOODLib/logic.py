@@ -123,7 +123,7 @@ class BottleneckOODLogic:
         reporter.report("Reading")
         with clock.timing("load"):
             volume = source if isinstance(source, Volume) else read_volume(source, series=series, modality=modality)
-            reference, segmenter = self.reference, self.segmenter
+            segmenter, reference = self.segmenter, self.reference
         name = case_id or case_id_of(volume.name if isinstance(source, Volume) else source)
         checks = input_checks(volume, self.model.modality)
         try:

@@ -7,6 +7,7 @@ import math
 import struct
 import zlib
 from pathlib import Path
+from typing import BinaryIO, Literal, cast
 
 import numpy as np
 
@@ -20,6 +21,9 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _VOLUME_DIMENSIONS = 3
 _MIN_SLICES = 2
 _MAX_GZIP_RATIO = 1100
+_BLOCK_BYTES = 1 << 22
+_MOST_SURPLUS_BYTES = 1 << 20
+_FLOAT_TYPES = {16: np.float32, 64: np.float64}
 
 
 def check_size(size: tuple[int, ...], name: str) -> None:
@@ -56,7 +60,7 @@ def check_nifti_header(path: Path) -> None:
     if len(raw) < _NIFTI_HEADER_BYTES or raw[344:347] not in (b"n+1", b"ni1"):
         message = f"The file {path.name} is not a NIfTI image; check that the right file was chosen."
         raise InputError(message)
-    order = "<" if struct.unpack("<i", raw[:4])[0] == _NIFTI_HEADER_BYTES else ">"
+    order = _byte_order(raw)
     dimensions = struct.unpack(f"{order}8h", raw[40:56])
     if not 1 <= dimensions[0] <= len(dimensions) - 1 or min(dimensions[1 : dimensions[0] + 1]) < 0:
         message = f"The header of {path.name} is damaged; export the image again."
@@ -91,26 +95,56 @@ def _check_affine(raw: bytes, order: str, name: str) -> None:
         raise InputError(message)
 
 
-def check_gzip(path: Path) -> None:
-    """Refuse a damaged or implausibly compressed gzip file, reading it as a stream in constant memory.
+def check_nifti_voxels(path: Path) -> None:
+    """Read the voxels once as a stream, in constant memory, for what the reading library would hide.
+
+    It replaces NaN by zero, and does not mind a compressed file that goes on for gigabytes.
 
     Raises:
-        InputError: It is truncated, damaged, or unpacks to far more than its size allows.
+        InputError: The file is truncated or damaged, unpacks to more than it declares, or holds non-finite voxels.
     """
-    if _first_bytes_raw(path, 2) != _GZIP_MAGIC:
-        return
-    limit = min(path.stat().st_size * _MAX_GZIP_RATIO, MAX_VOXELS * 8)
-    unpacked = 0
+    raw = _first_bytes(path, _NIFTI_HEADER_BYTES)
+    order = _byte_order(raw)
+    dimensions = struct.unpack(f"{order}8h", raw[40:56])
+    datatype, bits = struct.unpack(f"{order}2h", raw[70:74])
+    start = int(struct.unpack(f"{order}f", raw[108:112])[0])
+    left = math.prod(max(n, 1) for n in dimensions[1 : dimensions[0] + 1]) * bits // 8
+    kind = _FLOAT_TYPES.get(datatype)
+    wrong = 0
     try:
-        with gzip.open(path, "rb") as stream:
-            while block := stream.read(1 << 22):
-                unpacked += len(block)
-                if unpacked > limit:
-                    message = f"The file {path.name} unpacks to more than a scan can have; check where it comes from."
-                    raise InputError(message)
+        with _opened(path) as stream:
+            stream.read(start)
+            while left > 0 and (block := stream.read(min(left, _BLOCK_BYTES))):
+                left -= len(block)
+                if kind is not None:
+                    values = np.frombuffer(block[: len(block) // 8 * 8], dtype=np.dtype(kind).newbyteorder(order))
+                    wrong += len(values) - int(np.count_nonzero(np.isfinite(values)))
+            surplus = len(stream.read(_MOST_SURPLUS_BYTES + 1))
     except (EOFError, gzip.BadGzipFile, zlib.error):
+        left, surplus = 1, 0
+    if left > 0:
         message = f"The file {path.name} is truncated or damaged; copy or download it again."
-        raise InputError(message) from None
+        raise InputError(message)
+    if surplus > _MOST_SURPLUS_BYTES:
+        message = f"The file {path.name} holds far more than its header declares; check where it comes from."
+        raise InputError(message)
+    if wrong:
+        raise InputError(not_finite_sentence(wrong, path.name))
+
+
+def not_finite_sentence(count: int, name: str) -> str:
+    """The sentence for voxels that are NaN or infinite."""
+    return f"The image {name} has {count} voxels that are not finite numbers; export it again."
+
+
+def _opened(path: Path) -> BinaryIO:
+    if _first_bytes_raw(path, 2) == _GZIP_MAGIC:
+        return cast("BinaryIO", gzip.open(path, "rb"))
+    return path.open("rb")
+
+
+def _byte_order(raw: bytes) -> Literal["<", ">"]:
+    return "<" if struct.unpack("<i", raw[:4])[0] == _NIFTI_HEADER_BYTES else ">"
 
 
 def _check_declared_bytes(path: Path, declared: int) -> None:

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 
 from BottleneckOODLib.errors import InputError
 from BottleneckOODLib.imaging.dicom import acquisition_facts, choose_series, list_series, read_series
-from BottleneckOODLib.imaging.headers import check_gzip, check_nifti_header, check_size
+from BottleneckOODLib.imaging.headers import check_nifti_header, check_nifti_voxels, check_size, not_finite_sentence
 from BottleneckOODLib.imaging.volume import Modality, Volume, geometry_of
 
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
@@ -99,7 +99,7 @@ def _read_file(path: Path, modality: Modality | None) -> Volume:
         raise InputError(message)
     if suffix.startswith(".nii"):
         check_nifti_header(path)
-        check_gzip(path)
+        check_nifti_voxels(path)
     image = _execute(path, suffix)
     try:
         geometry = geometry_of(image)
@@ -175,8 +175,7 @@ def _read_folder(folder: Path, wish: str | None) -> Volume:
 def _check_values(voxels: npt.NDArray[np.float32], name: str) -> None:
     wrong = voxels.size - int(np.count_nonzero(np.isfinite(voxels)))
     if wrong:
-        message = f"The image {name} has {wrong} voxels that are not finite numbers; export it again."
-        raise InputError(message)
+        raise InputError(not_finite_sentence(wrong, name))
     if voxels.min() == voxels.max():
         message = f"The image {name} has the same value everywhere; check that the right file was chosen."
         raise InputError(message)
