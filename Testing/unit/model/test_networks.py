@@ -74,7 +74,7 @@ def test_a_missing_argument_is_refused() -> None:
         build_network("unet", arguments)
 
 
-@pytest.mark.parametrize("channels", [[4], "many", [4, 8]])
+@pytest.mark.parametrize("channels", [[4], "many"])
 def test_an_unusable_value_is_refused(channels: object) -> None:
     with pytest.raises(ModelError, match="cannot be made with these arguments"):
         build_network("unet", {**ARGUMENTS["unet"], "channels": channels})
