@@ -32,6 +32,7 @@ def written_whole(folder: Path, *, overwrite: bool) -> Iterator[Path]:
         temporary.chmod(0o777 & ~_umask())
         yield temporary
         for path in temporary.iterdir():
+            path.chmod(0o666 & ~_umask())
             with path.open("rb+") as written:
                 os.fsync(written.fileno())
         _replace(temporary, folder)

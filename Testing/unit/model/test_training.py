@@ -38,8 +38,10 @@ def easy_patches(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_learns(tmp_path: Path) -> None:
     losses: list[str] = []
     train_demo_model(tmp_path, steps=60, progress=lambda p: losses.append(p.message))
-    first, last = (float(losses[i].rsplit(" ", 1)[1]) for i in (5, -1))
-    assert last < first
+    values = [float(message.rsplit(" ", 1)[1]) for message in losses if message]
+    # Single steps are noisy: a third of the run against another.
+    third = len(values) // 3
+    assert np.mean(values[-third:]) < np.mean(values[:third])
 
 
 def test_the_weights_fit_the_network_that_the_settings_name(tmp_path: Path) -> None:
