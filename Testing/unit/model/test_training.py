@@ -37,11 +37,10 @@ def easy_patches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_it_learns(tmp_path: Path) -> None:
     losses: list[str] = []
-    train_demo_model(tmp_path, steps=60, progress=lambda p: losses.append(p.message))
+    train_demo_model(tmp_path, steps=250, progress=lambda p: losses.append(p.message))
     values = [float(message.rsplit(" ", 1)[1]) for message in losses if message]
-    # Single steps are noisy: a third of the run against another.
-    third = len(values) // 3
-    assert np.mean(values[-third:]) < np.mean(values[:third])
+    # The shown loss is a running mean that starts at 1, below the first real losses.
+    assert values[-1] < 0.8 * max(values)
 
 
 def test_the_weights_fit_the_network_that_the_settings_name(tmp_path: Path) -> None:
