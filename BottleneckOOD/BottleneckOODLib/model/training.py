@@ -147,7 +147,7 @@ class _Run:
                 kept.lerp_(new, 1 - decay)
             for buffer, fresh in zip(self.mean.buffers(), self.network.buffers(), strict=True):
                 buffer.copy_(fresh)
-        self.loss = 0.98 * self.loss + 0.02 * float(loss.detach())
+        self.loss += max(0.02, 1 / self.step) * (float(loss.detach()) - self.loss)
         # A computer that slept, or a paused run, has not trained.
         self.seconds += min(time.monotonic() - began, _LONGEST_STEP_S)
 

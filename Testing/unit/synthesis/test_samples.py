@@ -35,7 +35,6 @@ def test_the_usual_sample_has_a_whole_liver(the_samples: dict[str, SyntheticCase
 
 def test_the_unusual_sample_is_far_noisier(the_samples: dict[str, SyntheticCase]) -> None:
     deviation = {
-        # The median is noise; organs' edges are few.
         name: float(np.median(np.abs(np.diff(case.volume.voxels[:, 40:60, 60:90], axis=2))))
         for name, case in the_samples.items()
     }
