@@ -176,6 +176,7 @@ class BottleneckOODLogic:
         *,
         n_cases: int | None = None,
         pooling: str = POOLING,
+        n_components: int | None = None,
         progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
     ) -> Reference:
@@ -186,6 +187,7 @@ class BottleneckOODLogic:
             cases: The cases; each is loaded when its turn comes.
             n_cases: How many there are, for the progress.
             pooling: How tokens are pooled; kept in the reference and used for every case that it judges.
+            n_components: Reduce the pooled bottleneck to so many principal components; None keeps it whole.
             progress: Called with every case.
             cancel: Stops between windows.
 
@@ -221,7 +223,7 @@ class BottleneckOODLogic:
         reporter.report("Fitting")
         features = {space: np.array([row[space] for row in rows]) for space in (rows[0] if rows else {})}
         settings = {"pooling": pooling, "left_out": left_out}
-        return build_reference(name, self.model.fingerprint, features, kept, settings)
+        return build_reference(name, self.model.fingerprint, features, kept, settings, n_components=n_components)
 
     def pooled(self, bottleneck: Bottleneck, pooling: str | None = None) -> FloatArray:
         """The bottleneck as one vector, pooled as the reference was."""

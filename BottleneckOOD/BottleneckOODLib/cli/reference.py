@@ -40,6 +40,9 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     build.add_argument("--data", type=Path, metavar="DIR", help="with --generated: labelled scans to deform")
     build.add_argument("--seed", type=int, default=7, metavar="N", help="with --generated: seed (default: 7)")
     build.add_argument("--pooling", choices=("mean", "mean_std", "max"), default="mean", help="default: mean")
+    build.add_argument(
+        "--pca", type=int, metavar="N", help="reduce the bottleneck to N principal components (default: keep it whole)"
+    )
     build.add_argument("--name", metavar="NAME", help="name of the reference (default: the output folder's)")
     build.add_argument("--output", required=True, type=Path, metavar="R", help="the reference folder to make")
     build.add_argument("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps")
@@ -58,6 +61,9 @@ def run_build(arguments: argparse.Namespace) -> int:
     from BottleneckOODLib.cli.console import ConsoleProgress, stopping_on_interrupt  # noqa: PLC0415
     from BottleneckOODLib.logic import BottleneckOODLogic  # noqa: PLC0415
 
+    if arguments.pca is not None and arguments.pca < 1:
+        message = f"The number of principal components is {arguments.pca}; give 1 or more."
+        raise ReferenceSetError(message)
     check_writable(arguments.output)
     if arguments.output.exists() and not arguments.overwrite:
         message = f"The folder {arguments.output} exists already and was kept; choose another, or add --overwrite."
@@ -77,6 +83,7 @@ def run_build(arguments: argparse.Namespace) -> int:
             cases,
             n_cases=count,
             pooling=arguments.pooling,
+            n_components=arguments.pca,
             progress=progress,
             cancel=cancel,
         )

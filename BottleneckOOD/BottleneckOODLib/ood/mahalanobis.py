@@ -7,6 +7,9 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 
+# Its inverse, times any squared distance, is still a finite number.
+_SMALLEST_VARIANCE = 1e-100
+
 
 def ledoit_wolf_shrinkage(centred: FloatArray) -> tuple[float, float]:
     """Shrinkage coefficient and mean variance of centred data (n, d), from the n x n products when d > n.
@@ -105,5 +108,5 @@ def score_among(others: FloatArray, case: FloatArray) -> float:
 
 def _floor(shrinkage: float, mean_variance: float, n: int) -> float:
     """Variance of directions in which the reference cases do not vary; never zero, so that nothing divides by it."""
-    least = float(np.finfo(np.float64).eps) * max(mean_variance, float(np.finfo(np.float64).tiny)) * n
-    return max(shrinkage * mean_variance, least)
+    least = float(np.finfo(np.float64).eps) * mean_variance * n
+    return max(shrinkage * mean_variance, least, _SMALLEST_VARIANCE)

@@ -13,6 +13,7 @@ from BottleneckOODLib.ood.calibration import AMBER_LEVEL, RED_LEVEL
 from BottleneckOODLib.ood.knn import KNearestNeighbours
 from BottleneckOODLib.ood.mahalanobis import ShrunkMahalanobis
 from BottleneckOODLib.ood.metrics import auroc
+from BottleneckOODLib.ood.pca import PrincipalComponents
 from BottleneckOODLib.reference.feature_space import Detector, FeatureSpace
 from BottleneckOODLib.reference.map_fitting import fit_map
 from BottleneckOODLib.reference.reference_folder import Reference, ReferenceCase
@@ -31,6 +32,8 @@ def build_reference(
     features: Mapping[str, FloatArray],
     cases: Sequence[ReferenceCase],
     settings: Mapping[str, Any],
+    *,
+    n_components: int | None = None,
 ) -> Reference:
     """Fit a detector to each feature space, calibrate by leave-one-out, and lay out the map.
 
@@ -40,6 +43,7 @@ def build_reference(
         features: Of each space, shape (n, d), rows in the order of ``cases``; ``"bottleneck"`` is needed.
         cases: The cases.
         settings: What to keep with the reference, such as the pooling.
+        n_components: Reduce the bottleneck to so many principal components first; None keeps all its features.
 
     Returns:
         The reference, not yet saved.
@@ -61,8 +65,9 @@ def build_reference(
             message = f"The {space} features of the cases are incomplete or not finite numbers; check the model."
             raise ReferenceSetError(message)
     outcomes = [case.dice for case in cases]
-    detector, choice = choose_detector(features["bottleneck"], outcomes)
-    spaces = {"bottleneck": FeatureSpace.fitted("bottleneck", features["bottleneck"], detector)}
+    reducer = None if n_components is None else PrincipalComponents(n_components)
+    detector, choice = choose_detector(features["bottleneck"], outcomes, reducer)
+    spaces = {"bottleneck": FeatureSpace.fitted("bottleneck", features["bottleneck"], detector, reducer=reducer)}
     for space in features:
         if space != "bottleneck":
             spaces[space] = FeatureSpace.fitted(space, features[space], ShrunkMahalanobis())
@@ -75,7 +80,9 @@ def build_reference(
     return Reference(name, model_fingerprint, tuple(cases), spaces, map_xy, complete)
 
 
-def choose_detector(bottleneck: FloatArray, outcomes: Sequence[float | None]) -> tuple[Detector, dict[str, Any]]:
+def choose_detector(
+    bottleneck: FloatArray, outcomes: Sequence[float | None], reducer: PrincipalComponents | None = None
+) -> tuple[Detector, dict[str, Any]]:
     """Choose the bottleneck's detector on the reference's own cases, never on test cases.
 
     Each candidate's leave-one-out scores are held against the cases' outcomes. Where fewer than ten cases failed
@@ -93,7 +100,7 @@ def choose_detector(bottleneck: FloatArray, outcomes: Sequence[float | None]) ->
         return ShrunkMahalanobis(), {"detector": "md", "auroc": None, "n_failed": n_failed, "reason": reason}
     table = {}
     for candidate in candidates:
-        scores = FeatureSpace.fitted("bottleneck", bottleneck, candidate).leave_one_out
+        scores = FeatureSpace.fitted("bottleneck", bottleneck, candidate, reducer=reducer).leave_one_out
         table[_label(candidate)] = auroc(scores[known], failed[known])
     best = max(table, key=lambda label: table[label])
     chosen = next(candidate for candidate in candidates if _label(candidate) == best)

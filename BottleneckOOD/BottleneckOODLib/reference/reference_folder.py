@@ -19,7 +19,7 @@ from BottleneckOODLib.atomic_folder import written_whole
 from BottleneckOODLib.errors import ReferenceMismatchError, ReferenceSetError
 from BottleneckOODLib.ood.knn import squared_distances
 from BottleneckOODLib.ood.placement import Placement, place
-from BottleneckOODLib.reference.feature_space import FeatureSpace, make_detector
+from BottleneckOODLib.reference.feature_space import FeatureSpace, make_detector, make_reducer
 from BottleneckOODLib.reference.scoring import Neighbour, Score, nearest_cases, score_case
 from BottleneckOODLib.tensor_file import TensorFileError, check_tensor_file
 
@@ -99,7 +99,7 @@ class Reference:
 
     def _distances(self, bottleneck: FloatArray) -> FloatArray:
         space = self.spaces["bottleneck"]
-        squared = squared_distances(space.standardised(bottleneck)[None], space.detector.features_)
+        squared = squared_distances(space.as_the_detector_sees(bottleneck)[None], space.detector.features_)
         return np.asarray(np.sqrt(squared[0]))
 
     @cached_property
@@ -138,7 +138,11 @@ class Reference:
             "model_fingerprint": self.model_fingerprint,
             "n_cases": len(self.cases),
             "spaces": {
-                name: {"detector": space.detector.name, "settings": space.detector.settings()}
+                name: {
+                    "detector": space.detector.name,
+                    "settings": space.detector.settings(),
+                    "reducer": space.reducer and {"name": space.reducer.name, "settings": space.reducer.settings()},
+                }
                 for name, space in self.spaces.items()
             },
             "settings": dict(self.settings),
@@ -173,8 +177,10 @@ class Reference:
                     arrays[f"{name}.features"],
                     make_detector(entry["detector"], entry["settings"]),
                     arrays[f"{name}.leave_one_out"],
+                    reducer=reducer and make_reducer(reducer["name"], reducer["settings"]),
                 )
                 for name, entry in document["spaces"].items()
+                for reducer in [entry.get("reducer")]
             }
             return cls(
                 name=str(document["name"]),

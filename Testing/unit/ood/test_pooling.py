@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from BottleneckOODLib.ood.pooling import POOLINGS, pool_tokens
+
+
+@pytest.fixture
+def tokens() -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(3, 5, 2, 2, 2)).astype(np.float32)
+
+
+def test_the_mean_is_over_windows_and_space(tokens: np.ndarray) -> None:
+    np.testing.assert_allclose(pool_tokens(tokens), tokens.astype(np.float64).mean(axis=(0, 2, 3, 4)), rtol=1e-6)
+
+
+def test_mean_and_deviation_stand_one_after_the_other(tokens: np.ndarray) -> None:
+    pooled = pool_tokens(tokens, method="mean_std")
+    np.testing.assert_allclose(pooled[:5], pool_tokens(tokens))
+    np.testing.assert_allclose(pooled[5:], tokens.astype(np.float64).std(axis=(0, 2, 3, 4)), rtol=1e-6)
+
+
+def test_the_largest_value_of_each_channel(tokens: np.ndarray) -> None:
+    np.testing.assert_array_equal(pool_tokens(tokens, method="max"), tokens.max(axis=(0, 2, 3, 4)))
+
+
+@pytest.mark.parametrize("method", POOLINGS)
+def test_tokens_that_see_only_air_do_not_count(tokens: np.ndarray, method: str) -> None:
+    occupied = np.ones((3, 2, 2, 2), dtype=np.float32)
+    occupied[2] = 0
+    changed = tokens.copy()
+    changed[2] = 1e6
+    np.testing.assert_array_equal(pool_tokens(changed, occupied, method), pool_tokens(tokens, occupied, method))
+    np.testing.assert_allclose(pool_tokens(tokens, occupied, method), pool_tokens(tokens[:2], None, method))
+
+
+def test_a_token_counts_as_much_as_it_sees_of_the_body(tokens: np.ndarray) -> None:
+    occupied = np.random.default_rng(1).uniform(0.1, 1, (3, 2, 2, 2)).astype(np.float32)
+    flat, weights = tokens.transpose(0, 2, 3, 4, 1).reshape(-1, 5), occupied.ravel()
+    np.testing.assert_allclose(pool_tokens(tokens, occupied), np.average(flat, axis=0, weights=weights), rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", POOLINGS)
+def test_an_image_of_air_still_gives_a_vector(tokens: np.ndarray, method: str) -> None:
+    nothing = np.zeros((3, 2, 2, 2), dtype=np.float32)
+    np.testing.assert_allclose(pool_tokens(tokens, nothing, method), pool_tokens(tokens, None, method))
+
+
+@pytest.mark.parametrize("method", POOLINGS)
+def test_the_order_of_windows_does_not_matter(tokens: np.ndarray, method: str) -> None:
+    np.testing.assert_allclose(pool_tokens(tokens[::-1], None, method), pool_tokens(tokens, None, method))
+
+
+def test_an_unknown_pooling_is_refused(tokens: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="median"):
+        pool_tokens(tokens, method="median")
