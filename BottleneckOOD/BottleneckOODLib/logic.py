@@ -277,9 +277,9 @@ class BottleneckOODLogic:
     ) -> Assessment:
         own = [*checks, *mask_checks(measured.mask)]
         light = overall_light(score.p_value, own)
-        failed = [c.message for c in own if c.state == "hard"] or [c.message for c in own if c.state == "soft"]
-        # The p-value's own reason is told where the light is its doing.
-        reason = failed[0] if failed and light != score.light else None
+        hard, soft = ([c.message for c in own if c.state == state] for state in ("hard", "soft"))
+        # A plain fact is the better reason; a soft one only where the light is its doing and not the p-value's.
+        reason = hard[0] if hard else soft[0] if soft and light != score.light else None
         farthest = max(score.parts, key=lambda name: score.parts[name].scaled)
         bottleneck = measured.features["bottleneck"]
         with clock.timing("placement"):

@@ -1,0 +1,191 @@
+"""The whole data path with small models of both families."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from BottleneckOODLib import logic as logic_module
+from BottleneckOODLib.assessment.assessment import Assessment
+from BottleneckOODLib.errors import Cancelled, ModelError, ReferenceMismatchError, ReferenceSetError
+from BottleneckOODLib.imaging.volume import Volume, to_sitk
+from BottleneckOODLib.logic import BottleneckOODLogic
+from BottleneckOODLib.model.segmenter import Segmenter
+from BottleneckOODLib.progress import CancelToken, Progress
+
+
+def test_an_assessment_has_all_its_parts(a_logic: BottleneckOODLogic, a_case: Volume) -> None:
+    assessment = a_logic.assess(a_case)
+    assert assessment.light in {"green", "amber", "red"}
+    assert assessment.segmentation is not None
+    assert assessment.segmentation.geometry == a_case.geometry
+    assert set(assessment.parts) == set(a_logic.reference.spaces)
+    assert len(assessment.neighbours) == 5
+    assert [n.distance for n in assessment.neighbours] == sorted(n.distance for n in assessment.neighbours)
+    assert assessment.placement is not None
+    assert len(assessment.map_points) == len(a_logic.reference.cases)
+    assert 0 < (assessment.p_value or 0) <= 1
+    assert assessment.timings_s["total"] >= assessment.timings_s["inference"] > 0
+    names = {check.name for check in assessment.checks}
+    assert {"modality", "field_of_view", "spacing", "mask_present", "mask_components", "mask_border"} <= names
+    assert {"intensity_histogram", "body_layout", "mask_shape", "mask_intensity"} <= names
+
+
+def test_the_volume_in_ml_is_the_mask_s(a_logic: BottleneckOODLogic, a_case: Volume) -> None:
+    assessment = a_logic.assess(a_case)
+    assert assessment.segmentation is not None
+    assert assessment.volume_ml == pytest.approx(np.count_nonzero(assessment.segmentation.labels) * 0.125)
+
+
+def test_a_file_gives_what_its_volume_gives(a_logic: BottleneckOODLogic, a_case: Volume, tmp_path: Path) -> None:
+    path = tmp_path / "some case.nii.gz"
+    sitk.WriteImage(to_sitk(a_case.voxels, a_case.geometry), path)
+    before = path.read_bytes()
+    from_file = a_logic.assess(path, modality="CT")
+    from_memory = a_logic.assess(a_case)
+    assert from_file.case_id == "some case"
+    assert path.read_bytes() == before
+    assert from_file.p_value == from_memory.p_value
+    assert from_file.segmentation is not None
+    assert from_memory.segmentation is not None
+    np.testing.assert_array_equal(from_file.segmentation.labels, from_memory.segmentation.labels)
+
+
+def test_assessing_twice_gives_the_same(a_logic: BottleneckOODLogic, a_case: Volume) -> None:
+    first, second = a_logic.assess(a_case), a_logic.assess(a_case)
+    assert (first.light, first.score, first.p_value, first.neighbours, first.placement) == (
+        second.light, second.score, second.p_value, second.neighbours, second.placement,
+    )  # fmt: skip
+    assert first.segmentation == second.segmentation
+
+
+def test_a_saved_assessment_is_the_same_when_loaded(
+    a_logic: BottleneckOODLogic, a_case: Volume, tmp_path: Path
+) -> None:
+    assessment = a_logic.assess(a_case)
+    assert Assessment.load(assessment.save(tmp_path)) == assessment
+
+
+def test_a_training_case_is_its_own_nearest_neighbour(a_logic: BottleneckOODLogic) -> None:
+    own = a_logic.reference.spaces["bottleneck"].features[3]
+    nearest = a_logic.reference.neighbours(own)[0]
+    assert nearest.case_id == a_logic.reference.cases[3].case_id
+    assert nearest.distance == pytest.approx(0, abs=1e-5)
+
+
+def test_an_image_of_another_modality_is_red(a_logic: BottleneckOODLogic, a_case: Volume) -> None:
+    magnetic = Volume(np.abs(a_case.voxels), a_case.geometry, "MR", "mr")
+    assessment = a_logic.assess(magnetic)
+    assert assessment.light == "red"
+    assert "MR" in assessment.sentence
+
+
+def test_noise_is_not_green(a_logic: BottleneckOODLogic, a_case: Volume) -> None:
+    noise = np.random.default_rng(0).normal(0, 500, a_case.voxels.shape).astype(np.float32)
+    assert a_logic.assess(Volume(noise, a_case.geometry, "CT", "noise")).light in {"amber", "red"}
+
+
+def test_progress_runs_forward_and_names_its_steps(a_logic: BottleneckOODLogic, a_case: Volume) -> None:
+    reports: list[Progress] = []
+    a_logic.assess(a_case, progress=reports.append)
+    fractions = [r.fraction for r in reports]
+    assert fractions == sorted(fractions)
+    assert 0 <= fractions[0] <= fractions[-1] <= 1
+    assert list(dict.fromkeys(r.step for r in reports)) == [
+        "Reading",
+        "Preparing",
+        "Segmenting",
+        "Measuring",
+        "Judging",
+    ]
+
+
+def test_a_preliminary_light_comes_before_the_mask(
+    a_logic: BottleneckOODLogic, a_case: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logic_module, "_WINDOWS_WORTH_LOOKING_AHEAD", 0)
+    reports: list[Progress] = []
+    a_logic.assess(a_case, progress=reports.append)
+    told = next(index for index, r in enumerate(reports) if "Preliminary" in r.message)
+    assert told < next(index for index, r in enumerate(reports) if r.step == "Segmenting")
+
+
+def test_it_stops_at_every_report(a_logic: BottleneckOODLogic, a_case: Volume) -> None:
+    reports: list[Progress] = []
+    a_logic.assess(a_case, progress=reports.append)
+    for stop_at in range(len(reports)):
+        token, seen = CancelToken(), 0
+
+        def stop(_report: Progress, token: CancelToken = token, stop_at: int = stop_at) -> None:
+            nonlocal seen
+            if seen == stop_at:
+                token.cancel()
+            seen += 1
+
+        if stop_at == len(reports) - 1:
+            break
+        with pytest.raises(Cancelled):
+            a_logic.assess(a_case, progress=stop, cancel=token)
+        assert seen == stop_at + 1
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("step", ["pool_tokens", "intensity_histogram", "body_layout"])
+def test_features_that_are_no_numbers_are_grey(
+    a_logic: BottleneckOODLogic, a_case: Volume, monkeypatch: pytest.MonkeyPatch, step: str, value: float
+) -> None:
+    real = getattr(logic_module, step)
+    monkeypatch.setattr(logic_module, step, lambda *arguments: real(*arguments) + value)
+    assessment = a_logic.assess(a_case)
+    assert assessment.light == "grey"
+    assert assessment.p_value is None
+    assert "review the mask" in assessment.sentence
+
+
+def test_a_model_that_fails_is_grey_and_says_why(
+    a_logic: BottleneckOODLogic, a_case: Volume, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(*_arguments: object) -> None:
+        message = "The model gave values that are not numbers for this volume."
+        raise ModelError(message)
+
+    monkeypatch.setattr(Segmenter, "run", fail)
+    assessment = a_logic.assess(a_case)
+    assert assessment.light == "grey"
+    assert "not numbers" in assessment.sentence
+    assert Assessment.load(assessment.save(tmp_path)) == assessment
+
+
+def test_an_empty_mask_is_red_and_still_placed(
+    a_logic: BottleneckOODLogic, a_case: Volume, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run = Segmenter.run
+
+    def find_nothing(self: Segmenter, *arguments: object) -> object:
+        output = run(self, *arguments)
+        output.logits[0] = output.logits.max() + 1
+        return output
+
+    monkeypatch.setattr(Segmenter, "run", find_nothing)
+    assessment = a_logic.assess(a_case)
+    assert assessment.light == "red"
+    assert "found no liver" in assessment.sentence
+    assert assessment.volume_ml == 0
+    assert assessment.placement is not None
+    assert Assessment.load(assessment.save(tmp_path)) == assessment
+
+
+def test_a_reference_of_another_model_is_refused(a_logic: BottleneckOODLogic, a_case: Volume, tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    a_logic.reference.save(folder)
+    with pytest.raises(ReferenceMismatchError, match="another model"):
+        BottleneckOODLogic("demo", folder, device="cpu").assess(a_case)
+
+
+def test_a_model_without_a_reference_says_how_to_build_one(a_logic: BottleneckOODLogic, a_case: Volume) -> None:
+    alone = BottleneckOODLogic(a_logic.model.folder, device="cpu")
+    with pytest.raises(ReferenceSetError, match="reference build"):
+        alone.assess(a_case)
