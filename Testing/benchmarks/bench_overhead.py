@@ -27,7 +27,7 @@ def seconds(action: Callable[[], object]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("volume", nargs="?", default=str(resource_folder() / "samples" / "ct.nii.gz"))
+    parser.add_argument("volume", nargs="?", default=str(resource_folder() / "samples" / "sample-usual.nii.gz"))
     parser.add_argument("--repeats", type=int, default=15)
     arguments = parser.parse_args()
 
