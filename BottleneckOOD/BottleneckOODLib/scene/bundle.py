@@ -29,5 +29,4 @@ def write_scene(assessment: Assessment, path: Path) -> None:
             message = f"The scene {path.name} cannot be written; check the folder's permissions and the free space."
             raise OutputError(message)
     finally:
-        segmentations.SetMRMLScene(None)
         scene.Clear(1)
