@@ -165,7 +165,7 @@ def _draw_map(figure: Figure, assessment: Assessment) -> None:
     for spine in axes.spines.values():
         spine.set_color(LINE)
     figure.text(0.41, 0.384, "Training map", fontsize=12, fontweight="bold", color=INK, va="center")
-    figure.text(0.41, 0.068, MAP_NOTE, fontsize=7.8, color=QUIET, va="center")
+    figure.text(0.41, 0.068, MAP_NOTE, fontsize=7.0, color=QUIET, va="center")
     points = assessment.map_points
     if points:
         xy = np.array([(point.x, point.y) for point in points])

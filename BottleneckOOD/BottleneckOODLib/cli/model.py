@@ -20,6 +20,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     train.add_argument("--data", type=Path, metavar="DIR", help="folder with labelled scans; without it, bodies alone")
     train.add_argument("--minutes", type=float, default=75.0, metavar="N", help="how long to train (default: 75)")
     train.add_argument("--seed", type=int, default=1, metavar="N", help="seed (default: 1)")
+    train.add_argument("--network", choices=("unet", "swin_unetr"), default="unet", help="network (default: unet)")
     train.add_argument("--fresh", action="store_true", help="start anew instead of resuming")
     train.set_defaults(run=run_train)
 
@@ -71,15 +72,16 @@ def run_train(arguments: argparse.Namespace) -> int:
     with stopping_on_interrupt() as cancel:
         progress = ConsoleProgress("train-demo")
         train_demo_model(
-            arguments.output,
+            arguments.output / "training",
             data=arguments.data,
             minutes=arguments.minutes,
             seed=arguments.seed,
+            network=arguments.network,
             resume=not arguments.fresh,
             progress=progress,
             cancel=cancel,
         )
         progress.done()
-    write_demo_folder(arguments.output, arguments.output, "1")
+    write_demo_folder(arguments.output / "training", arguments.output, "1")
     print(f"The model lies in {arguments.output}.")
     return 0

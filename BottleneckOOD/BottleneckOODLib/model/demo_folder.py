@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
+
+import safetensors.torch
+from safetensors import SafetensorError
 
 from BottleneckOODLib.errors import ModelError
 from BottleneckOODLib.model.model_folder import ModelFolder, write_model_folder
 
+WEIGHTS = "weights.safetensors"
 _OVERLAP = 0.25
 _INTENDED_USE = (
     "A demonstration of BottleneckOOD on abdominal CT: trained on synthetic bodies, not validated on patients, "
@@ -21,7 +24,7 @@ def write_demo_folder(training: Path, output: Path, version: str) -> ModelFolder
 
     Args:
         training: Folder with ``settings.json`` and ``weights.safetensors`` of the training.
-        output: The model folder to make; the weights in it are replaced.
+        output: The model folder to make, another than the training's; the weights in it are replaced.
         version: Version of the demo model.
 
     Raises:
@@ -30,9 +33,10 @@ def write_demo_folder(training: Path, output: Path, version: str) -> ModelFolder
     try:
         settings = json.loads((training / "settings.json").read_text(encoding="utf-8"))
         output.mkdir(parents=True, exist_ok=True)
-        if training.resolve() != output.resolve():
-            shutil.copyfile(training / "weights.safetensors", output / "weights.safetensors")
-    except (OSError, ValueError):
+        weights = safetensors.torch.load_file(training / WEIGHTS)
+        # Half precision halves what every clone of the repository carries, and changes no mask that was measured.
+        safetensors.torch.save_file({name: value.half() for name, value in weights.items()}, output / WEIGHTS)
+    except (OSError, ValueError, SafetensorError):
         message = f"The folder {training} holds no finished training; run: bottleneck-ood model train-demo."
         raise ModelError(message) from None
     document = {
@@ -59,4 +63,4 @@ def write_demo_folder(training: Path, output: Path, version: str) -> ModelFolder
             "seed": settings["training"]["seed"],
         },
     }
-    return write_model_folder(output, document, output / "weights.safetensors")
+    return write_model_folder(output, document, output / WEIGHTS)
