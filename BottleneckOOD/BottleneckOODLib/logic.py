@@ -21,7 +21,7 @@ from BottleneckOODLib.assessment.wording import STATE_WORDS, light_sentence
 from BottleneckOODLib.catalogue import find_model, find_reference, list_references
 from BottleneckOODLib.errors import ModelError, ReferenceSetError, UserError
 from BottleneckOODLib.imaging.body import body_layout, body_mask, intensity_histogram, thinned
-from BottleneckOODLib.imaging.mask_features import MaskFeatures, mask_features
+from BottleneckOODLib.imaging.mask_features import MaskFeatures, marked_parts, mask_features
 from BottleneckOODLib.imaging.reading import case_id_of, read_volume
 from BottleneckOODLib.imaging.volume import LabelVolume, Modality, Volume
 from BottleneckOODLib.ood.calibration import NotFiniteError
@@ -264,9 +264,12 @@ class BottleneckOODLogic:
                 reporter.report("Looking ahead", 1.0, f"Preliminary, before the mask: {word}.")
             output = segmenter.run(tensor, lambda done, total: reporter.report("Segmenting", done / total))
             reporter.report("Measuring")
-            segmentation = grid.restore(output.logits, self.model.labels)
+            marked = output.logits.argmax(axis=0) > 0
+            parts = marked_parts(marked, grid.voxel_volume_ml)
+            left_out = marked & ~parts.largest if self.model.inference.largest_part_only else None
+            segmentation = grid.restore(output.logits, self.model.labels, left_out)
         with clock.timing("ood"):
-            mask = mask_features(segmentation, volume, body)
+            mask = mask_features(segmentation, volume, body, parts)
             features["bottleneck"] = pool_tokens(*_tokens(output.bottleneck), pooling)
             features["mask_shape"] = None if mask is None else mask.shape
             features["mask_intensity"] = None if mask is None else mask.intensity

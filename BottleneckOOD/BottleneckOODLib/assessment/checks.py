@@ -67,7 +67,7 @@ def mask_checks(measured: MaskFeatures | None) -> list[Check]:
         checks.append(Check("mask_present", "met", f"The mask has {measured.volume_ml:.0f} ml."))
     parts = "one part" if measured.n_components == 1 else f"{measured.n_components} parts"
     scattered = measured.largest_share < _LEAST_LARGEST_SHARE
-    note = f"The mask is in {parts}; the largest holds {100 * measured.largest_share:.0f}% of it."
+    note = f"The model marked {parts}; the largest holds {100 * measured.largest_share:.0f}% of what it marked."
     checks.append(Check("mask_components", "soft" if scattered else "met", note))
     cut = measured.border_share > _NOTABLE_BORDER_SHARE
     edge = f"The scan's edge cuts the mask ({100 * measured.border_share:.0f}% of its surface)."

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pydicom
 import SimpleITK as sitk
 from pydicom.errors import InvalidDicomError
 
 from BottleneckOODLib.errors import InputError, SeriesChoiceError
+from BottleneckOODLib.imaging.volume import DIRECTION_TOLERANCE
+
+FloatArray = npt.NDArray[np.float64]
 
 _FACTS = {
     "Manufacturer": "manufacturer",
@@ -46,6 +51,8 @@ _TAGS = [
 _NO_IMAGE = {"SEG", "RTSTRUCT", "SR", "PR", "KO", "RTDOSE", "RTPLAN", "REG"}
 _POSITION_TOLERANCE_MM = 0.01
 _GAP_TOLERANCE = 0.1
+_TURN_TOLERANCE = 0.01
+_SHIFT_TOLERANCE = 0.75
 _MIN_SLICES = 2
 
 
@@ -68,9 +75,8 @@ class Series:
     @property
     def line(self) -> str:
         """The series in one readable line."""
-        first = self.headers[0]
-        thickness = first.get("SliceThickness")
-        thick = f", {float(thickness):g} mm slices" if thickness else ""
+        thickness = _numbers(self.headers[0], "SliceThickness", 1)
+        thick = "" if thickness is None else f", {thickness[0]:g} mm slices"
         return f"{self.uid} ({self.modality}, {len(self.files)} slices{thick})"
 
 
@@ -126,20 +132,19 @@ def choose_series(series: Sequence[Series], wish: str | None, folder: Path) -> S
     raise SeriesChoiceError(message, lines)
 
 
-def read_series(series: Series, folder: Path) -> tuple[sitk.Image, list[str]]:
+def read_series(series: Series, folder: Path) -> sitk.Image:
     """The voxels of a series.
-
-    Returns:
-        The image, and warnings.
 
     Raises:
         InputError: Its slices do not form one regular volume, or cannot be decoded.
     """
-    warnings = _check_regular(series, folder.name)
+    _check_regular(series, folder.name)
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames([str(path) for path in series.files])
+    # Slices may have rescale slopes of their own: whole numbers in the first do not mean whole numbers in all.
+    reader.SetOutputPixelType(sitk.sitkFloat32)
     try:
-        return reader.Execute(), warnings
+        return reader.Execute()
     except RuntimeError:
         message = f"The DICOM images in {folder.name} cannot be decoded; export the series again, uncompressed."
         raise InputError(message) from None
@@ -149,15 +154,13 @@ def acquisition_facts(header: pydicom.Dataset) -> dict[str, str | float]:
     """Facts of the acquisition that identify nobody."""
     facts: dict[str, str | float] = {}
     for keyword, name in _FACTS.items():
-        value = header.get(keyword)
-        if value in (None, ""):
-            continue
         if name.endswith(_NUMBERS):
-            try:
-                facts[name] = float(value)
-            except (TypeError, ValueError):
-                continue
-        else:
+            number = _numbers(header, keyword, 1)
+            if number is not None:
+                facts[name] = float(number[0])
+            continue
+        value = header.get(keyword)
+        if value not in (None, ""):
             facts[name] = str(value) if isinstance(value, str) else "\\".join(str(part) for part in value)
     if header.get("Modality") == "CT":
         facts["contrast_agent"] = "yes" if header.get("ContrastBolusAgent") else "not stated"
@@ -166,7 +169,10 @@ def acquisition_facts(header: pydicom.Dataset) -> dict[str, str | float]:
 
 def _header(path: Path) -> pydicom.Dataset | None:
     try:
-        return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
+        with warnings.catch_warnings():
+            # Values that break the standard are judged here, in one sentence.
+            warnings.simplefilter("ignore")
+            return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
     except (InvalidDicomError, OSError, ValueError, KeyError, AttributeError, RecursionError, EOFError):
         return None
 
@@ -181,54 +187,91 @@ def _sorted_series(uid: str, members: list[tuple[Path, pydicom.Dataset]]) -> Ser
     )
 
 
-def _normal(header: pydicom.Dataset) -> np.ndarray | None:
-    cosines = header.get("ImageOrientationPatient")
-    if cosines is None or len(cosines) != 6:  # noqa: PLR2004 - two direction vectors
+def _numbers(header: pydicom.Dataset, keyword: str, count: int) -> FloatArray | None:
+    """The finite numbers of an attribute, or None where it is missing, has another count, or holds something else."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            value = header[keyword].value
+        parts = [value] if isinstance(value, str | int | float) else value
+        values = np.array([float(part) for part in parts], dtype=np.float64)
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
-    values = np.array([float(c) for c in cosines])
-    return np.cross(values[:3], values[3:])
+    return values if values.shape == (count,) and bool(np.isfinite(values).all()) else None
+
+
+def _count(header: pydicom.Dataset, keyword: str) -> int:
+    """A whole number such as that of frames; 1 where it is missing, 0 where it is no number."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return int(header.get(keyword) or 1)
+    except (TypeError, ValueError, OverflowError):
+        return 0
+
+
+def _orientation(header: pydicom.Dataset) -> FloatArray | None:
+    """Unit vectors along a slice's rows, its columns and across it, LPS, (9,); None where there is no such triple."""
+    cosines = _numbers(header, "ImageOrientationPatient", 6)
+    if cosines is None:
+        return None
+    row, column = cosines[:3], cosines[3:]
+    products = np.array([row @ row - 1, column @ column - 1, row @ column])
+    if np.abs(products).max() > DIRECTION_TOLERANCE:
+        return None
+    return np.concatenate([row, column, np.cross(row, column)])
 
 
 def _position(header: pydicom.Dataset) -> float:
-    normal, position = _normal(header), header.get("ImagePositionPatient")
-    if normal is None or position is None:
-        return 0.0
-    return float(np.dot(normal, [float(p) for p in position]))
+    orientation, position = _orientation(header), _numbers(header, "ImagePositionPatient", 3)
+    return 0.0 if orientation is None or position is None else float(orientation[6:] @ position)
 
 
-def _check_regular(series: Series, name: str) -> list[str]:
+def _check_regular(series: Series, name: str) -> None:
     first = series.headers[0]
-    if int(first.get("NumberOfFrames", 1) or 1) > 1:
+    if _count(first, "NumberOfFrames") != 1:
         message = f"The series in {name} is a multi-frame DICOM object; export it as single slices or as NRRD."
         raise InputError(message)
-    if int(first.get("SamplesPerPixel", 1) or 1) > 1:
+    if _count(first, "SamplesPerPixel") != 1:
         message = f"The series in {name} is a colour image; choose the grey-scale series of the scan."
         raise InputError(message)
     if len(series.files) < _MIN_SLICES:
         message = f"The series in {name} has a single slice; a volume of at least {_MIN_SLICES} slices is needed."
         raise InputError(message)
-    if any(_normal(h) is None or h.get("ImagePositionPatient") is None for h in series.headers):
+    orientations = _of_every_slice([_orientation(h) for h in series.headers])
+    positions = _of_every_slice([_numbers(h, "ImagePositionPatient", 3) for h in series.headers])
+    if orientations is None or positions is None:
         message = f"The series in {name} does not say where its slices lie; export it again with positions."
         raise InputError(message)
+    pixels = _of_every_slice([_numbers(h, "PixelSpacing", 2) for h in series.headers])
+    if pixels is None or pixels.min() <= 0:
+        message = f"The series in {name} does not say how large its pixels are; export it again with their spacing."
+        raise InputError(message)
     shapes = {(h.get("Rows"), h.get("Columns")) for h in series.headers}
-    normals = np.array([_normal(h) for h in series.headers])
-    if len(shapes) > 1 or np.abs(normals - normals[0]).max() > _POSITION_TOLERANCE_MM:
+    turned = np.abs(orientations - orientations[0]).max() > _TURN_TOLERANCE
+    if len(shapes) > 1 or turned or np.abs(pixels / pixels[0] - 1).max() > DIRECTION_TOLERANCE:
         message = (
             f"The slices of the series in {name} differ in size or orientation (a localizer?); choose another series."
         )
         raise InputError(message)
-    positions = np.array([[float(p) for p in h.ImagePositionPatient] for h in series.headers])
-    steps = np.diff(positions, axis=0)
-    along = steps @ normals[0]
-    if along.min() < _POSITION_TOLERANCE_MM:
+    normal, offsets = orientations[0, 6:], positions - positions[0]
+    along = offsets @ normal
+    steps = np.diff(along)
+    if steps.min() < _POSITION_TOLERANCE_MM:
         message = f"The series in {name} has several slices at one position (several phases?); export one phase."
         raise InputError(message)
-    if np.abs(steps - along[:, None] * normals[0]).max() > max(1.0, 0.02 * along.max()):
+    # A shift that is small from slice to slice adds up over the scan.
+    if np.linalg.norm(offsets - along[:, None] * normal, axis=1).max() > _SHIFT_TOLERANCE * pixels.min():
         message = (
             f"The slices of the series in {name} are shifted against each other (a tilted gantry); resample it first."
         )
         raise InputError(message)
-    if along.max() > (1 + _GAP_TOLERANCE) * along.min():
+    if steps.max() > (1 + _GAP_TOLERANCE) * steps.min():
         message = f"The slices of the series in {name} are not evenly spaced (a slice is missing?); export it again."
         raise InputError(message)
-    return []
+
+
+def _of_every_slice(values: Sequence[FloatArray | None]) -> FloatArray | None:
+    """One row a slice, or None where one is missing."""
+    known = [value for value in values if value is not None]
+    return np.array(known) if len(known) == len(values) else None

@@ -23,6 +23,8 @@ _MIN_SLICES = 2
 _MAX_GZIP_RATIO = 1100
 _BLOCK_BYTES = 1 << 22
 _MOST_SURPLUS_BYTES = 1 << 20
+_MOST_HEADER_BYTES = 1 << 26
+_NRRD_HEADER_BYTES = 1 << 16
 _FLOAT_TYPES = {16: np.float32, 64: np.float64}
 
 
@@ -50,15 +52,23 @@ def check_size(size: tuple[int, ...], name: str) -> None:
         raise InputError(message)
 
 
-def check_nifti_header(path: Path) -> None:
+def check_nifti_header(path: Path) -> tuple[str, ...]:
     """Check a NIfTI-1 header for what the reading library would silently repair.
+
+    Returns:
+        Warnings: what it had to guess.
 
     Raises:
         InputError: It is no NIfTI file, truncated, not one volume, larger than its file, sheared, or of zero spacing.
     """
     raw = _first_bytes(path, _NIFTI_HEADER_BYTES)
     if len(raw) < _NIFTI_HEADER_BYTES or raw[344:347] not in (b"n+1", b"ni1"):
-        message = f"The file {path.name} is not a NIfTI image; check that the right file was chosen."
+        second = raw[4:7] in (b"n+2", b"ni2")
+        message = (
+            f"The file {path.name} is a NIfTI-2 image; export it as NIfTI-1 or NRRD."
+            if second
+            else f"The file {path.name} is not a NIfTI image; check that the right file was chosen."
+        )
         raise InputError(message)
     order = _byte_order(raw)
     dimensions = struct.unpack(f"{order}8h", raw[40:56])
@@ -73,17 +83,42 @@ def check_nifti_header(path: Path) -> None:
         message = f"The voxel spacing of {path.name} is zero or not a number; export the image again."
         raise InputError(message)
     (vox_offset,) = struct.unpack(f"{order}f", raw[108:112])
-    if not math.isfinite(vox_offset):
+    if not 0 <= vox_offset <= _MOST_HEADER_BYTES:
         message = f"The header of {path.name} is damaged; export the image again."
         raise InputError(message)
     _check_declared_bytes(path, math.prod(size) * max(bits, 0) // 8)
-    _check_affine(raw, order, path.name)
+    return _check_affine(raw, order, path.name)
 
 
-def _check_affine(raw: bytes, order: str, name: str) -> None:
-    _qform_code, sform_code = struct.unpack(f"{order}2h", raw[252:256])
+def check_nrrd_header(path: Path) -> tuple[str, ...]:
+    """Check a NRRD header for numbers that the reading library would silently replace.
+
+    Returns:
+        Warnings: what it had to guess.
+
+    Raises:
+        InputError: A spacing, direction or origin is not a finite number.
+    """
+    header = _first_bytes_raw(path, _NRRD_HEADER_BYTES).split(b"\n\n", maxsplit=1)[0].decode("latin-1").lower()
+    fields = dict(line.split(":", maxsplit=1) for line in header.splitlines() if ": " in line and line[:1] != "#")
+    place = [fields.get(name, "") for name in ("spacings", "space directions", "space origin")]
+    if any(word in text for text in place for word in ("nan", "inf")):
+        message = f"The voxel spacing or position of {path.name} is zero or not a number; export the image again."
+        raise InputError(message)
+    if not place[0] and not place[1]:
+        return (f"The file {path.name} does not say how large its voxels are; 1 mm was taken.",)
+    return ()
+
+
+def _check_affine(raw: bytes, order: str, name: str) -> tuple[str, ...]:
+    qform_code, sform_code = struct.unpack(f"{order}2h", raw[252:256])
     if sform_code <= 0:
-        return
+        if qform_code <= 0:
+            return (f"The file {name} does not say how it lies in the patient; left and right may be exchanged.",)
+        if not np.isfinite(struct.unpack(f"{order}6f", raw[256:280])).all():
+            message = f"The position of {name} is not a number; export the image again."
+            raise InputError(message)
+        return ()
     rows = np.array(struct.unpack(f"{order}12f", raw[280:328]), dtype=np.float64).reshape(3, 4)
     lengths = np.linalg.norm(rows[:, :3], axis=0)
     if not np.isfinite(rows).all() or (lengths <= 0).any():
@@ -93,6 +128,7 @@ def _check_affine(raw: bytes, order: str, name: str) -> None:
     if np.abs(axes.T @ axes - np.eye(3)).max() > DIRECTION_TOLERANCE:
         message = f"The image {name} has axes that are not perpendicular (sheared); resample it to a regular grid."
         raise InputError(message)
+    return ()
 
 
 def check_nifti_voxels(path: Path) -> None:
@@ -113,11 +149,13 @@ def check_nifti_voxels(path: Path) -> None:
     wrong = 0
     try:
         with _opened(path) as stream:
-            stream.read(start)
+            while start > 0 and (block := stream.read(min(start, _BLOCK_BYTES))):
+                start -= len(block)
             while left > 0 and (block := stream.read(min(left, _BLOCK_BYTES))):
                 left -= len(block)
                 if kind is not None:
-                    values = np.frombuffer(block[: len(block) // 8 * 8], dtype=np.dtype(kind).newbyteorder(order))
+                    dtype = np.dtype(kind).newbyteorder(order)
+                    values = np.frombuffer(block[: len(block) // dtype.itemsize * dtype.itemsize], dtype=dtype)
                     wrong += len(values) - int(np.count_nonzero(np.isfinite(values)))
             surplus = len(stream.read(_MOST_SURPLUS_BYTES + 1))
     except (EOFError, gzip.BadGzipFile, zlib.error):

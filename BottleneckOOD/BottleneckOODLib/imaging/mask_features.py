@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from BottleneckOODLib.imaging.body import thinned
-from BottleneckOODLib.imaging.volume import LabelVolume, Volume
+from BottleneckOODLib.imaging.body import MEASURING_SPACING_MM, thinned
+from BottleneckOODLib.imaging.volume import Geometry, LabelVolume, Volume
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -32,14 +32,40 @@ _RING_VOXELS = 2
 _SOFT_HU = (-30.0, 300.0)
 
 
+@dataclass(frozen=True, eq=False)
+class MarkedParts:
+    """The connected parts (26 neighbours) of everything that the model marked.
+
+    Attributes:
+        n_components: How many have at least one ml, at least 1.
+        count: How many there are, of any size; 0 when nothing is marked.
+        largest_share: Share of what is marked in the largest part; 0 when nothing is marked.
+        largest: The largest part, shape (Z, Y, X).
+    """
+
+    n_components: int
+    count: int
+    largest_share: float
+    largest: BoolArray
+
+
+def marked_parts(marked: BoolArray, voxel_volume_ml: float) -> MarkedParts:
+    """Tell the connected parts of a mask, shape (Z, Y, X), apart."""
+    parts, count = ndimage.label(marked, structure=np.ones((3, 3, 3), dtype=bool))
+    sizes = np.bincount(parts.ravel(), minlength=2)[1:]
+    n_components = max(1, int(np.count_nonzero(sizes * voxel_volume_ml >= 1.0)))
+    largest_share = float(sizes.max() / max(1, sizes.sum()))
+    return MarkedParts(n_components, int(count), largest_share, np.asarray(parts == 1 + sizes.argmax()))
+
+
 @dataclass(frozen=True)
 class MaskFeatures:
     """Measurements of a mask that is not empty.
 
     Attributes:
         volume_ml: Volume of the mask, in ml.
-        n_components: Connected parts of at least one ml.
-        largest_share: Share of the mask in its largest part.
+        n_components: Connected parts of at least one ml that the model marked, those that were left out too.
+        largest_share: Share of what the model marked in its largest part.
         border_share: Share of the mask's surface that lies on the edge of the scan.
         shape: Shape (11,), see ``MASK_SHAPE_NAMES``: lengths in log mm, place within the body's box (-0.5 to 0.5).
         intensity: Shape (6,), see ``MASK_INTENSITY_NAMES``, in HU.
@@ -53,28 +79,27 @@ class MaskFeatures:
     intensity: FloatArray
 
 
-def mask_features(labels: LabelVolume, volume: Volume, body: BoolArray) -> MaskFeatures | None:
+def mask_features(labels: LabelVolume, volume: Volume, body: BoolArray, marked: MarkedParts) -> MaskFeatures | None:
     """Measure the mask (every label together) on the thinned grid.
 
     Args:
         labels: The segmentation, in the volume's geometry.
         volume: The volume.
         body: The body on the grid of ``thinned(volume)``.
+        marked: The parts of what the model marked, on any grid.
 
     Returns:
         The measurements, or None for an empty mask.
     """
     volume_ml = float(np.count_nonzero(labels.labels)) * labels.geometry.voxel_volume_ml
     voxels, geometry = thinned(volume)
-    as_volume = Volume((labels.labels > 0).astype(np.float32), labels.geometry, "unknown", "mask")
-    mask = thinned(as_volume)[0] > 0
-    if volume_ml == 0 or not mask.any():
+    if volume_ml == 0:
         return None
-    parts, count = ndimage.label(mask, structure=np.ones((3, 3, 3), dtype=bool))
-    sizes = np.bincount(parts.ravel())[1:]
-    least = max(1.0, 1.0 / geometry.voxel_volume_ml)
-    n_components = max(1, int(np.count_nonzero(sizes >= least)))
-    largest_share = float(sizes.max() / sizes.sum())
+    mask = _thinned_mask(labels.labels > 0, labels.geometry)
+    if not mask.any():
+        # So thin that it lies between the samples: what is near a sample counts.
+        reach = [int(MEASURING_SPACING_MM // s) for s in labels.geometry.spacing_mm[::-1]]
+        mask = _thinned_mask(ndimage.maximum_filter(labels.labels > 0, [2 * n + 1 for n in reach]), labels.geometry)
     surface = mask & ~ndimage.binary_erosion(mask, border_value=0)
     on_edge = _edge(mask.shape) & surface
     border_share = float(np.count_nonzero(on_edge) / np.count_nonzero(surface))
@@ -86,14 +111,18 @@ def mask_features(labels: LabelVolume, volume: Volume, body: BoolArray) -> MaskF
             np.log(volume_ml),
             *extent,
             ml ** (2 / 3) / surface_cm2,
-            np.log(max(count, 1)),
-            largest_share,
+            np.log(max(marked.count, 1)),
+            marked.largest_share,
             *_place_in_box(mask, body),
             border_share,
         ]
     )
     intensity = _intensities(voxels, mask)
-    return MaskFeatures(volume_ml, n_components, largest_share, border_share, shape.astype(np.float64), intensity)
+    return MaskFeatures(volume_ml, marked.n_components, marked.largest_share, border_share, shape, intensity)
+
+
+def _thinned_mask(mask: BoolArray, geometry: Geometry) -> BoolArray:
+    return np.asarray(thinned(Volume(mask.astype(np.float32), geometry, "unknown", "mask"))[0] > 0)
 
 
 def _place_in_box(mask: BoolArray, body: BoolArray) -> list[float]:

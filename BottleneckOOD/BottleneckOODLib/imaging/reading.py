@@ -12,8 +12,14 @@ import SimpleITK as sitk
 
 from BottleneckOODLib.errors import InputError
 from BottleneckOODLib.imaging.dicom import acquisition_facts, choose_series, list_series, read_series
-from BottleneckOODLib.imaging.headers import check_nifti_header, check_nifti_voxels, check_size, not_finite_sentence
-from BottleneckOODLib.imaging.volume import Modality, Volume, geometry_of
+from BottleneckOODLib.imaging.headers import (
+    check_nifti_header,
+    check_nifti_voxels,
+    check_nrrd_header,
+    check_size,
+    not_finite_sentence,
+)
+from BottleneckOODLib.imaging.volume import Geometry, Modality, Volume, geometry_of
 
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 _READERS = {
@@ -25,6 +31,8 @@ _READERS = {
     ".mhd": "MetaImageIO",
 }
 _AXES = 3
+_LONGEST_NAME = 120
+_GREATEST_EXTENT_MM = 3000.0
 _MAX_LABELS = 256
 _AIR_HU = -900.0
 _SOFT_TISSUE_HU = (-200.0, 300.0)
@@ -78,7 +86,17 @@ def case_id_of(path: str | Path) -> str:
             if name.lower().endswith(suffix):
                 name = name[: -len(suffix)]
                 break
-    cleaned = re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", name).rstrip(". ")
+    return safe_name(name)
+
+
+def safe_name(name: str) -> str:
+    """The name as it can stand as a folder's on every system; a name that can already is given back as it is.
+
+    >>> safe_name("../x"), safe_name("CON"), safe_name(""), safe_name("case 7")
+    ('.._x', 'CON_', 'case', 'case 7')
+    """
+    readable = name.encode("utf-8", "replace").decode("utf-8")
+    cleaned = re.sub(r'[<>:"/\\|?*\x00-\x1f\x7f]', "_", readable)[:_LONGEST_NAME].rstrip(". ")
     if not cleaned.strip("."):
         return "case"
     return f"{cleaned}_" if cleaned.split(".")[0].lower() in _WINDOWS_DEVICES else cleaned
@@ -97,20 +115,24 @@ def _read_file(path: Path, modality: Modality | None) -> Volume:
     if path.stat().st_size == 0:
         message = f"The file {path.name} is empty; copy or download it again."
         raise InputError(message)
+    warnings: tuple[str, ...] = ()
     if suffix.startswith(".nii"):
-        check_nifti_header(path)
+        warnings = check_nifti_header(path)
         check_nifti_voxels(path)
+    elif suffix in (".nrrd", ".nhdr"):
+        warnings = check_nrrd_header(path)
     image = _execute(path, suffix)
     try:
         geometry = geometry_of(image)
     except InputError as error:
         message = f"The image {path.name} cannot be used. {error}"
         raise InputError(message) from None
+    _check_extent(geometry, path.name)
     raw = sitk.GetArrayViewFromImage(image)
     _check_not_labels(raw, path.name)
     voxels = raw.astype(np.float32)
     _check_values(voxels, path.name)
-    return Volume(voxels, geometry, modality or _modality_of(voxels), path.name)
+    return Volume(voxels, geometry, modality or _modality_of(voxels), path.name, warnings=warnings)
 
 
 def _execute(path: Path, suffix: str) -> sitk.Image:
@@ -150,26 +172,41 @@ def _sentence_for(error: RuntimeError, path: Path) -> str:
 def _read_folder(folder: Path, wish: str | None) -> Volume:
     found, passed_over = list_series(folder)
     series = choose_series(found, wish, folder)
-    image, warnings = read_series(series, folder)
+    if series.modality not in ("CT", "MR"):
+        stated = series.modality or "of no stated modality"
+        message = f"The series in {folder.name} is {stated}, not CT or MR; choose another series."
+        raise InputError(message)
+    image = read_series(series, folder)
     try:
         geometry = geometry_of(image)
     except InputError as error:
         message = f"The series in {folder.name} cannot be used. {error}"
         raise InputError(message) from None
+    _check_extent(geometry, folder.name)
     if image.GetNumberOfComponentsPerPixel() > 1:
         message = f"The series in {folder.name} is a colour image; choose the grey-scale series of the scan."
         raise InputError(message)
     voxels = sitk.GetArrayViewFromImage(image).astype(np.float32)
     _check_values(voxels, folder.name)
-    if passed_over:
-        warnings = [
-            *warnings,
-            f"{len(passed_over)} file(s) in the folder are no part of the series and were passed over.",
-        ]
-    modality: Modality = "CT" if series.modality == "CT" else "MR" if series.modality == "MR" else "unknown"
+    warning = f"{len(passed_over)} file(s) in the folder are no part of the series and were passed over."
     return Volume(
-        voxels, geometry, modality, folder.resolve().name, acquisition_facts(series.headers[0]), tuple(warnings)
+        voxels,
+        geometry,
+        "CT" if series.modality == "CT" else "MR",
+        folder.resolve().name,
+        acquisition_facts(series.headers[0]),
+        (warning,) if passed_over else (),
     )
+
+
+def _check_extent(geometry: Geometry, name: str) -> None:
+    longest = max(geometry.extent_mm)
+    if longest > _GREATEST_EXTENT_MM:
+        message = (
+            f"The image {name} is {longest / 1000:.1f} m long by its header (is its voxel spacing in another unit than "
+            "mm?); export it again."
+        )
+        raise InputError(message)
 
 
 def _check_values(voxels: npt.NDArray[np.float32], name: str) -> None:

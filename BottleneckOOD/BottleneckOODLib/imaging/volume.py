@@ -143,7 +143,7 @@ class LabelVolume:
         names: Name of each label value.
 
     Raises:
-        InputError: The labels do not have the geometry's size.
+        InputError: The labels do not have the geometry's size, or are not whole numbers from 0 to 255.
     """
 
     labels: npt.NDArray[np.uint8]
@@ -153,6 +153,9 @@ class LabelVolume:
     def __post_init__(self) -> None:
         if self.labels.shape != self.geometry.shape:
             message = "The labels do not have the size of their image; export them again."
+            raise InputError(message)
+        if self.labels.dtype != np.uint8 and (self.labels != self.labels.astype(np.uint8)).any():
+            message = "The labels are not whole numbers from 0 to 255; export them again."
             raise InputError(message)
         frozen = self.labels.astype(np.uint8, copy=False).view()
         frozen.flags.writeable = False

@@ -13,7 +13,7 @@ from BottleneckOODLib.imaging.volume import LabelVolume, Volume, geometry_of, to
 
 # SNOMED CT codes as Slicer's "Segmentation category and type - 3D Slicer General Anatomy list" has them.
 _TERMINOLOGY = {
-    "liver": "123037004^SCT^Anatomical Structure~10200004^SCT^Liver~^^~Anatomic codes - DICOM master list~^^~^^",
+    "liver": "SCT^123037004^Anatomical Structure~SCT^10200004^Liver~^^~Anatomic codes - DICOM master list~^^~^^",
 }
 _COLOURS = {"liver": (221 / 255, 130 / 255, 101 / 255)}
 _FALLBACK_COLOUR = (0.5, 0.68, 0.5)
@@ -27,7 +27,7 @@ def terminology_entry(name: str) -> str:
         https://slicer.readthedocs.io/en/latest/developer_guide/modules/segmentations.html#terminologies
     """
     entry = _TERMINOLOGY.get(
-        name.lower(), "85756007^SCT^Tissue~85756007^SCT^Tissue~^^~Anatomic codes - DICOM master list~^^~^^"
+        name.lower(), "SCT^85756007^Tissue~SCT^85756007^Tissue~^^~Anatomic codes - DICOM master list~^^~^^"
     )
     return f"{_TERMINOLOGY_CONTEXT}~{entry}"
 
@@ -96,10 +96,14 @@ def read_label_volume(path: Path) -> LabelVolume:
     names: dict[int, str] = {}
     number = 0
     while image.HasMetaDataKey(f"Segment{number}_LabelValue"):
-        names[int(image.GetMetaData(f"Segment{number}_LabelValue"))] = image.GetMetaData(f"Segment{number}_Name")
+        value = image.GetMetaData(f"Segment{number}_LabelValue")
+        if not value.isdecimal() or not image.HasMetaDataKey(f"Segment{number}_Name"):
+            message = f"The segments of {path.name} are not described as they should be; export the segmentation again."
+            raise InputError(message)
+        names[int(value)] = image.GetMetaData(f"Segment{number}_Name")
         number += 1
     if not names:
-        names = {int(value): f"label {value}" for value in np.unique(raw) if value}
+        names = {int(value): f"label {int(value)}" for value in np.unique(raw) if value}
     return LabelVolume(raw.astype(np.uint8), geometry_of(image), names)
 
 

@@ -52,7 +52,12 @@ def write_demo_folder(training: Path, output: Path, version: str) -> ModelFolder
             "spacing_mm": settings["spacing_mm"],
             "intensity": settings["intensity"],
         },
-        "inference": {"patch": settings["patch"], "overlap": _OVERLAP, "blend": "gaussian"},
+        "inference": {
+            "patch": settings["patch"],
+            "overlap": _OVERLAP,
+            "blend": "gaussian",
+            "largest_part_only": True,
+        },
         "labels": {name: int(value) for value, name in settings["labels"].items()},
         "bottleneck": {"layer": settings["bottleneck_layer"]},
         "card": {

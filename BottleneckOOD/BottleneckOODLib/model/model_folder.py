@@ -55,11 +55,13 @@ class InferenceSettings:
         patch: Window size along z, y, x, in voxels of the model's grid.
         overlap: Share of a window that its neighbour covers too, 0 up to but not including 1.
         blend: ``"gaussian"`` or ``"constant"`` weighting where windows overlap.
+        largest_part_only: Whether only the largest connected part of what is marked is kept, as for a liver.
     """
 
     patch: tuple[int, int, int]
     overlap: float
     blend: str
+    largest_part_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -201,6 +203,7 @@ def _parse(document: Mapping[str, Any], folder: Path) -> ModelFolder:
         "overlap": 0 <= overlap < 1,
         "intensity": clip[0] < clip[1] and scale[0] != scale[1],
         "blend": inference["blend"] in ("gaussian", "constant"),
+        "largest_part_only": isinstance(inference.get("largest_part_only", False), bool),
         "weights": Path(weights_file).name == weights_file and weights_file.endswith(".safetensors"),
         "modality": document["modality"] in ("CT", "MR"),
         "orientation": _is_orientation(preprocessing["orientation"]),
@@ -224,7 +227,9 @@ def _parse(document: Mapping[str, Any], folder: Path) -> ModelFolder:
             (spacing[0], spacing[1], spacing[2]),
             IntensitySettings((clip[0], clip[1]), (scale[0], scale[1])),
         ),
-        inference=InferenceSettings((patch[0], patch[1], patch[2]), overlap, inference["blend"]),
+        inference=InferenceSettings(
+            (patch[0], patch[1], patch[2]), overlap, inference["blend"], inference.get("largest_part_only", False)
+        ),
         labels={_text(name): int(_number(value)) for name, value in document["labels"].items()},
         bottleneck_layer=_text(document["bottleneck"]["layer"]),
         weights_file=weights_file,

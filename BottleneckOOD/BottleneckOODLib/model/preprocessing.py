@@ -35,16 +35,27 @@ class Grid:
     origin_lps_mm: tuple[float, float, float]
     direction: tuple[float, ...]
 
-    def restore(self, logits: Float32Array, labels: Mapping[str, int]) -> LabelVolume:
+    @property
+    def voxel_volume_ml(self) -> float:
+        """Volume of one voxel of the model's grid, in ml."""
+        return float(np.prod(self.spacing_mm)) / 1000
+
+    def restore(
+        self, logits: Float32Array, labels: Mapping[str, int], leave_out: npt.NDArray[np.bool_] | None = None
+    ) -> LabelVolume:
         """Labels in the volume's own geometry; each class is interpolated linearly before the largest is taken.
 
         Args:
             logits: Network output on this grid, shape (n_classes, Z, Y, X). Not modified.
             labels: Label value (= class index) of each structure, by name.
+            leave_out: Where background is taken whatever the network says, shape (Z, Y, X).
 
         Returns:
             Labels with the volume's geometry; 0 is background.
         """
+        if leave_out is not None and leave_out.any():
+            logits = logits.copy()
+            logits[0] = np.where(leave_out, logits.max(axis=0) + 1, logits[0])
         if logits.shape[0] == _TWO_CLASSES:
             # Interpolation is linear: resampling the difference gives the same winner at half the cost.
             winner = (self._resampled(logits[1] - logits[0]) > 0).astype(np.uint8)
