@@ -13,19 +13,22 @@ from BottleneckOODLib.errors import OutputError
 
 
 @contextmanager
-def written_whole(folder: Path, *, overwrite: bool) -> Iterator[Path]:
+def written_whole(folder: Path, *, overwrite: bool, marker: str) -> Iterator[Path]:
     """Give a temporary folder to fill, and put it in the place of ``folder`` when the block ends without an error.
 
     An existing folder goes only after the new one stands. Whatever goes wrong, nothing half-written is left.
 
+    Args:
+        folder: The folder to make.
+        overwrite: Replace an existing one.
+        marker: File that tells an earlier result; a folder with anything else in it is never replaced.
+
     Raises:
-        OutputError: ``folder`` exists and ``overwrite`` is not set, or it cannot be written.
+        OutputError: ``folder`` exists and may not be replaced, or it cannot be written.
     """
-    if folder.exists() and not overwrite:
-        message = f"The folder {folder} exists already and was kept; choose another place, or allow overwriting."
-        raise OutputError(message)
     temporary: Path | None = None
     try:
+        _check_replaceable(folder, overwrite=overwrite, marker=marker)
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
         # mkdtemp makes it private; results are to be read like any other file of the user's.
@@ -43,6 +46,17 @@ def written_whole(folder: Path, *, overwrite: bool) -> Iterator[Path]:
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _check_replaceable(folder: Path, *, overwrite: bool, marker: str) -> None:
+    if not folder.exists():
+        return
+    if not overwrite:
+        message = f"The folder {folder} exists already and was kept; choose another place, or allow overwriting."
+        raise OutputError(message)
+    if not folder.is_dir() or (any(folder.iterdir()) and not (folder / marker).is_file()):
+        message = f"{folder} holds something else than an earlier result and was kept; choose another place."
+        raise OutputError(message)
 
 
 def _replace(new: Path, folder: Path) -> None:

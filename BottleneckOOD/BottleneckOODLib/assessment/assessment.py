@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from BottleneckOODLib.assessment.checks import Check, Light
 from BottleneckOODLib.assessment.record import RECORD_FILE, SEGMENTATION_FILE, read_record, write_record
 from BottleneckOODLib.atomic_folder import written_whole
+from BottleneckOODLib.errors import InputError, OutputError
+from BottleneckOODLib.imaging.reading import safe_name
 from BottleneckOODLib.imaging.volume import LabelVolume, Volume
 from BottleneckOODLib.imaging.writing import read_label_volume, write_label_volume
 from BottleneckOODLib.ood.placement import Placement
@@ -134,8 +136,11 @@ class Assessment:
         """
         from BottleneckOODLib.assessment.figures import write_overview  # noqa: PLC0415 - matplotlib only for pictures
 
+        if safe_name(self.case_id) != self.case_id:
+            message = f"The case name {self.case_id!r} cannot be that of a folder; use {safe_name(self.case_id)!r}."
+            raise OutputError(message)
         target = Path(folder) / self.case_id
-        with written_whole(target, overwrite=overwrite) as temporary:
+        with written_whole(target, overwrite=overwrite, marker=RECORD_FILE) as temporary:
             if self.segmentation is not None:
                 write_label_volume(self.segmentation, temporary / SEGMENTATION_FILE)
             write_record(self, temporary / RECORD_FILE)
@@ -152,6 +157,14 @@ class Assessment:
             InputError: A file is missing, damaged, or of a newer format.
         """
         path = Path(folder)
-        segmentation_path = path / SEGMENTATION_FILE
-        segmentation = read_label_volume(segmentation_path) if segmentation_path.is_file() else None
-        return read_record(path / RECORD_FILE, segmentation)
+        assessment, mask_file = read_record(path / RECORD_FILE)
+        if mask_file is None:
+            return assessment
+        if not (path / mask_file).is_file():
+            message = f"The mask {mask_file} is missing from {path}; assess the case again."
+            raise InputError(message)
+        segmentation = read_label_volume(path / mask_file)
+        if segmentation.geometry.shape != assessment.input.shape:
+            message = f"The mask {mask_file} in {path} has another size than its image; assess the case again."
+            raise InputError(message)
+        return replace(assessment, segmentation=segmentation)

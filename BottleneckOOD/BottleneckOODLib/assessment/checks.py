@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Literal
 
 import numpy as np
@@ -146,8 +147,11 @@ def _spacing(geometry: Geometry) -> Check:
 
 
 def _patient_extent_mm(geometry: Geometry) -> tuple[float, float, float]:
-    """Extent of the grid along the patient's left-right, front-back and head-foot axes, in mm."""
+    """Extent of the grid along the patient's left-right, front-back and head-foot axes, in mm.
+
+    Each of the grid's axes stands for one of the patient's, those that fit best together.
+    """
     along = np.abs(geometry.axes)
-    extents = {int(along[:, axis].argmax()): geometry.extent_mm[axis] for axis in range(3)}
-    left, posterior, superior = (extents.get(row, geometry.extent_mm[row]) for row in range(3))
+    grid_axes = max(permutations(range(3)), key=lambda order: sum(along[row, order[row]] for row in range(3)))
+    left, posterior, superior = (geometry.extent_mm[axis] for axis in grid_axes)
     return left, posterior, superior

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import textwrap
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib import colormaps
+from matplotlib import colormaps, rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyBboxPatch, Polygon, RegularPolygon
@@ -49,15 +50,18 @@ FloatImage = npt.NDArray[np.float32]
 
 def write_overview(assessment: Assessment, path: Path) -> None:
     """Draw the overview picture of an assessment, 1200 pixels wide."""
-    figure = Figure(figsize=(_WIDTH_IN, _HEIGHT_IN), dpi=_DPI, facecolor=PAPER)
-    canvas = FigureCanvasAgg(figure)
-    _draw_header(figure, assessment)
-    _draw_slices(figure, assessment)
-    _draw_checks(figure, assessment)
-    _draw_map(figure, assessment)
-    _draw_neighbours(figure, assessment)
-    _draw_footer(figure, assessment)
-    canvas.print_png(str(path), metadata={"Software": "BottleneckOOD"})  # type: ignore[no-untyped-call]
+    # A name between dollar signs is no formula, and one that the font lacks is drawn as boxes, without a word.
+    with rc_context({"text.parse_math": False}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")
+        figure = Figure(figsize=(_WIDTH_IN, _HEIGHT_IN), dpi=_DPI, facecolor=PAPER)
+        canvas = FigureCanvasAgg(figure)
+        _draw_header(figure, assessment)
+        _draw_slices(figure, assessment)
+        _draw_checks(figure, assessment)
+        _draw_map(figure, assessment)
+        _draw_neighbours(figure, assessment)
+        _draw_footer(figure, assessment)
+        canvas.print_png(str(path), metadata={"Software": "BottleneckOOD"})  # type: ignore[no-untyped-call]
 
 
 def draw_light(axes: Axes, light: str, x: float, y: float, size: float) -> None:
@@ -130,7 +134,7 @@ def _show_plane(
     axes.imshow(shown, cmap="gray", vmin=window[0], vmax=window[1], aspect=aspect, interpolation="bilinear")
     if mask is not None:
         small = mask[:: step[0], :: step[1]]
-        if small.any() and not small.all():
+        if small.any() and not small.all() and min(small.shape) > 1:
             # A dark halo keeps the line visible over bone and air alike.
             axes.contour(small, levels=[0.5], colors="black", linewidths=3.2, alpha=0.65)
             axes.contour(small, levels=[0.5], colors=CONTOUR_COLOUR, linewidths=1.6)
@@ -146,8 +150,8 @@ def _draw_checks(figure: Figure, assessment: Assessment) -> None:
     for check in assessment.checks:
         sign, colour = _CHECK_SIGNS[check.state]
         if check.calibrated:
-            part = assessment.parts[check.name]
-            text = f"{PART_QUESTIONS.get(check.name, check.name)}: {part.percentile:.0f} of 100"
+            part = assessment.parts.get(check.name)
+            text = PART_QUESTIONS.get(check.name, check.name) + (f": {part.percentile:.0f} of 100" if part else "")
         else:
             text = check.message
         lines.extend((sign if n == 0 else "", colour, row) for n, row in enumerate(textwrap.wrap(text, 62)))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from BottleneckOODLib.assessment.typed_json import as_type, list_of, typed
 from BottleneckOODLib.errors import InputError
-from BottleneckOODLib.imaging.volume import LabelVolume
 from BottleneckOODLib.ood.placement import Placement
 from BottleneckOODLib.reference.scoring import Neighbour, PartScore
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 RECORD_FILE, SEGMENTATION_FILE = "assessment.json", "segmentation.seg.nrrd"
+TIMED_STEPS = ("load", "preprocess", "inference", "ood", "placement", "total")
 _MAX_BYTES = 20_000_000
 
 
@@ -67,8 +67,11 @@ def record_text(assessment: Assessment) -> str:
     return json.dumps(record_of(assessment), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def read_record(path: Path, segmentation: LabelVolume | None) -> Assessment:
+def read_record(path: Path) -> tuple[Assessment, str | None]:
     """Read ``assessment.json``.
+
+    Returns:
+        The assessment without its mask, and the name of the mask's file, or None where there is no mask.
 
     Raises:
         InputError: The file is missing, damaged, or of a newer format.
@@ -80,11 +83,11 @@ def read_record(path: Path, segmentation: LabelVolume | None) -> Assessment:
         text = path.read_text(encoding="utf-8") if path.stat().st_size < _MAX_BYTES else ""
     except (OSError, UnicodeDecodeError):
         text = ""
-    return parse_record(text, str(path), segmentation)
+    return parse_record(text, str(path))
 
 
-def parse_record(text: str, source: str, segmentation: LabelVolume | None) -> Assessment:
-    """An assessment from the text of ``assessment.json``.
+def parse_record(text: str, source: str) -> tuple[Assessment, str | None]:
+    """An assessment without its mask, and the name of the mask's file, from the text of ``assessment.json``.
 
     Raises:
         InputError: The text is damaged, or of a newer format.
@@ -99,15 +102,16 @@ def parse_record(text: str, source: str, segmentation: LabelVolume | None) -> As
         message = f"The assessment {source} was made by a newer version of BottleneckOOD; update BottleneckOOD."
         raise InputError(message)
     try:
-        assessment = _assessment_of(document, segmentation)
-    except (KeyError, TypeError, ValueError, AttributeError):
+        assessment = _assessment_of(document)
+        mask_file = document["segmentation"]["file"]
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise InputError(damaged) from None
-    if version != SCHEMA_VERSION or assessment.light not in ("green", "amber", "red", "grey"):
+    if version != SCHEMA_VERSION or mask_file not in (None, SEGMENTATION_FILE):
         raise InputError(damaged)
-    return assessment
+    return assessment, mask_file
 
 
-def _assessment_of(document: Mapping[str, Any], segmentation: LabelVolume | None) -> Assessment:
+def _assessment_of(document: Mapping[str, Any]) -> Assessment:
     from BottleneckOODLib.assessment.assessment import (  # noqa: PLC0415 - the two files know each other
         Assessment,
         InputFacts,
@@ -115,45 +119,37 @@ def _assessment_of(document: Mapping[str, Any], segmentation: LabelVolume | None
         ModelFacts,
         ReferenceFacts,
     )
-    from BottleneckOODLib.assessment.checks import Check  # noqa: PLC0415 - as above
+    from BottleneckOODLib.assessment.checks import Check, Light  # noqa: PLC0415 - as above
 
-    image, ood, mask = dict(document["input"]), document["ood"], document["segmentation"]
-    image["shape"], image["spacing_mm"] = tuple(image["shape"]), tuple(image["spacing_mm"])
+    ood, mask, timings = document["ood"], document["segmentation"], dict(document["timings_s"])
+    if not set(TIMED_STEPS) <= set(timings):
+        message = "not every step is timed"
+        raise KeyError(message)
     placement = document["placement"]
     return Assessment(
-        case_id=str(document["case_id"]),
-        created=str(document["created"]),
-        program_version=str(document["program_version"]),
-        input=InputFacts(**image),
-        model=ModelFacts(**document["model"]),
-        reference=ReferenceFacts(**document["reference"]),
-        light=ood["light"],
-        sentence=str(ood["sentence"]),
-        detector=str(ood["detector"]),
-        score=_optional(ood["score"]),
-        p_value=_optional(ood["p_value"]),
-        percentile=_optional(ood["percentile"]),
-        parts={name: PartScore(**part) for name, part in ood["parts"].items()},
-        checks=tuple(Check(**check) for check in document["checks"]),
-        neighbours=tuple(Neighbour(**neighbour) for neighbour in document["neighbours"]),
-        placement=None if placement is None else Placement(**placement),
-        volume_ml=float(mask["volume_ml"]),
-        n_components=int(mask["n_components"]),
-        timings_s={str(step): float(seconds) for step, seconds in document["timings_s"].items()},
-        device=str(document["device"]),
-        warnings=tuple(str(warning) for warning in document["warnings"]),
-        map_points=tuple(MapPoint(float(x), float(y), _optional(dice)) for x, y, dice in document["map"]),
-        segmentation=segmentation,
+        case_id=as_type(str, document["case_id"]),
+        created=as_type(str, document["created"]),
+        program_version=as_type(str, document["program_version"]),
+        input=typed(InputFacts, document["input"]),
+        model=typed(ModelFacts, document["model"]),
+        reference=typed(ReferenceFacts, document["reference"]),
+        light=as_type(Light, ood["light"]),
+        sentence=as_type(str, ood["sentence"]),
+        detector=as_type(str, ood["detector"]),
+        score=as_type(float | None, ood["score"]),
+        p_value=as_type(float | None, ood["p_value"]),
+        percentile=as_type(float | None, ood["percentile"]),
+        parts={name: typed(PartScore, part) for name, part in ood["parts"].items()},
+        checks=tuple(typed(Check, check) for check in document["checks"]),
+        neighbours=tuple(typed(Neighbour, neighbour) for neighbour in document["neighbours"]),
+        placement=None if placement is None else typed(Placement, placement),
+        volume_ml=as_type(float, mask["volume_ml"]),
+        n_components=as_type(int, mask["n_components"]),
+        timings_s={step: as_type(float, seconds) for step, seconds in timings.items()},
+        device=as_type(str, document["device"]),
+        warnings=list_of(str, document["warnings"]),
+        map_points=tuple(MapPoint(*point) for point in list_of(tuple[float, float, float | None], document["map"])),
     )
-
-
-def _optional(value: object) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        message = f"{value!r} where a number is needed"
-        raise TypeError(message)
-    return float(value)
 
 
 def _refuse_constant(name: str) -> float:

@@ -54,8 +54,10 @@ def light_sentence(
     if light == "grey":
         why = f": {_clause(reason)}" if reason else ""
         return f"{word}{why}; {_REVIEW[light]}."
+    if percentile is None and not reason:
+        return f"{word}; {_REVIEW[light]}."
     place = f"more unusual than {percentile:.0f} of 100 training cases" if percentile is not None else ""
-    if light == "green":
+    if light == "green" and place:
         return f"{word}: {place}; {_REVIEW[light]}."
     if reason:
         return f"{word}: {_clause(reason)}; {_REVIEW[light]}."
@@ -63,6 +65,11 @@ def light_sentence(
     where = f", most of all {part}" if part else ""
     flagged = f"; about {_one_in(p_value)} cases like the training cases look this unusual" if p_value else ""
     return f"{word}: {place}{where}{flagged}; {_REVIEW[light]}."
+
+
+def preliminary_sentence(light: str) -> str:
+    """What is told before the mask is there."""
+    return f"Preliminary, before the mask is there: {STATE_WORDS[light]}; review the mask when it comes."
 
 
 def _one_in(p_value: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any, Literal
 
 import numpy as np
@@ -59,6 +60,17 @@ class Geometry:
     def axes(self) -> FloatArray:
         """Unit vectors of i, j, k in LPS as columns, shape (3, 3)."""
         return np.array(self.direction, dtype=np.float64).reshape(_AXES, _AXES)
+
+    def is_close(self, other: Geometry, tolerance_mm: float = 1e-6) -> bool:
+        """Whether both grids have the same size and their corners lie within ``tolerance_mm`` of each other.
+
+        Files round: NRRD stores spacing times direction, NIfTI single precision.
+        """
+        if self.size_ijk != other.size_ijk:
+            return False
+        corners = np.array(list(product(*((0, n - 1) for n in self.size_ijk))), dtype=np.float64)
+        apart = self.ijk_to_lps(corners) - other.ijk_to_lps(corners)
+        return bool(np.linalg.norm(apart, axis=1).max() <= tolerance_mm)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -164,7 +176,7 @@ class LabelVolume:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, LabelVolume):
             return NotImplemented
-        same_facts = self.geometry == other.geometry and dict(self.names) == dict(other.names)
+        same_facts = self.geometry.is_close(other.geometry) and dict(self.names) == dict(other.names)
         return same_facts and bool(np.array_equal(self.labels, other.labels))
 
     __hash__ = None  # type: ignore[assignment]

@@ -115,9 +115,10 @@ class Reference:
         Raises:
             OutputError: The folder exists and ``overwrite`` is not set, or cannot be written.
         """
-        with written_whole(folder, overwrite=overwrite) as temporary:
+        with written_whole(folder, overwrite=overwrite, marker=REFERENCE_FILE) as temporary:
             self._write(temporary)
-        return Reference.load(folder)
+            # Before an older one goes: what was written can be read.
+            return Reference.load(temporary)
 
     def _write(self, folder: Path) -> None:
         arrays = {"map_xy": self.map_xy.astype(np.float64)}

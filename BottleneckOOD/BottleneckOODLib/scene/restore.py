@@ -6,6 +6,7 @@ from typing import Any
 
 from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.assessment.record import parse_record
+from BottleneckOODLib.scene.naming import text_of
 from BottleneckOODLib.scene.show import CASE_ATTRIBUTE, ROLE_ATTRIBUTE
 
 
@@ -19,6 +20,6 @@ def assessments_in(scene: Any) -> dict[str, Assessment]:
     for index in range(scene.GetNumberOfNodesByClass("vtkMRMLTextNode")):
         node = scene.GetNthNodeByClass(index, "vtkMRMLTextNode")
         if node.GetAttribute(ROLE_ATTRIBUTE) == "record":
-            case = node.GetAttribute(CASE_ATTRIBUTE)
-            found[case] = parse_record(node.GetText() or "", f"of {case} in the scene", None)
+            case = text_of(node.GetAttribute(CASE_ATTRIBUTE) or "")
+            found[case], _ = parse_record(node.GetText() or "", f"of {case} in the scene")
     return found

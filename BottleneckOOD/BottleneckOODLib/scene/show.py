@@ -10,9 +10,11 @@ import slicer
 import vtk
 
 from BottleneckOODLib.assessment.assessment import Assessment
-from BottleneckOODLib.assessment.record import record_text
+from BottleneckOODLib.assessment.record import parse_record, record_text
 from BottleneckOODLib.assessment.wording import BEYOND_MAP, MAP_NOTE, STATE_WORDS
+from BottleneckOODLib.errors import InputError
 from BottleneckOODLib.imaging.writing import segment_colour, terminology_entry
+from BottleneckOODLib.scene.naming import attribute_of, node_name
 from BottleneckOODLib.scene.volume_node import ijk_to_ras_matrix, image_data, vtk_matrix
 
 ROLE_ATTRIBUTE = "BottleneckOOD.Role"
@@ -48,10 +50,20 @@ def show(assessment: Assessment, scene: Any, volume_node: Any = None) -> ShownNo
         scene: The ``vtkMRMLScene``.
         volume_node: The case's ``vtkMRMLScalarVolumeNode``, the reference geometry of the segmentation.
     """
+    shown = _shown(assessment, scene, volume_node)
+    _remove_what_is_not_shown(scene, assessment.case_id, shown)
+    return shown
+
+
+def _shown(assessment: Assessment, scene: Any, volume_node: Any) -> ShownNodes:
     case = assessment.case_id
     record = _node(scene, "vtkMRMLTextNode", case, "record", f"{case} assessment")
-    record.SetText(record_text(assessment))
-    segmentation = _show_segmentation(assessment, scene, volume_node)
+    if assessment.segmentation is None and _is_of_this_run(record, assessment):
+        # Restored from this scene: its mask is the segmentation node that stands here.
+        segmentation = _existing(scene, "vtkMRMLSegmentationNode", case, "segmentation")
+    else:
+        record.SetText(record_text(assessment))
+        segmentation = _show_segmentation(assessment, scene, volume_node)
     if not assessment.map_points:
         return ShownNodes(segmentation, None, None, None, None, None, record)
     table = _node(scene, "vtkMRMLTableNode", case, "map", f"{case} training map")
@@ -93,6 +105,8 @@ def _show_segmentation(assessment: Assessment, scene: Any, volume_node: Any) -> 
     node.CreateDefaultDisplayNodes()
     if volume_node is not None:
         node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
+        # The mask lies on the image's own grid and moves with it.
+        node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
     segmentation = node.GetSegmentation()
     segmentation.RemoveAllSegments()
     matrix = vtk_matrix(ijk_to_ras_matrix(labels.geometry))
@@ -140,11 +154,44 @@ def _fill_table(node: Any, columns: dict[str, list[float]]) -> None:
 
 def _node(scene: Any, class_name: str, case: str, role: str, name: str) -> Any:
     """This case's node of that role, new or the one that is there."""
+    existing = _existing(scene, class_name, case, role)
+    if existing is not None:
+        return existing
+    node = scene.AddNewNodeByClass(class_name, node_name(name))
+    node.SetAttribute(ROLE_ATTRIBUTE, role)
+    node.SetAttribute(CASE_ATTRIBUTE, attribute_of(case))
+    return node
+
+
+def _existing(scene: Any, class_name: str, case: str, role: str) -> Any | None:
     for index in range(scene.GetNumberOfNodesByClass(class_name)):
         node = scene.GetNthNodeByClass(index, class_name)
-        if node.GetAttribute(ROLE_ATTRIBUTE) == role and node.GetAttribute(CASE_ATTRIBUTE) == case:
+        if node.GetAttribute(ROLE_ATTRIBUTE) == role and node.GetAttribute(CASE_ATTRIBUTE) == attribute_of(case):
             return node
-    node = scene.AddNewNodeByClass(class_name, name)
-    node.SetAttribute(ROLE_ATTRIBUTE, role)
-    node.SetAttribute(CASE_ATTRIBUTE, case)
-    return node
+    return None
+
+
+def _is_of_this_run(record: Any, assessment: Assessment) -> bool:
+    try:
+        recorded, _ = parse_record(record.GetText() or "", "in the scene")
+    except InputError:
+        return False
+    return (recorded.created, recorded.light, recorded.score) == (
+        assessment.created,
+        assessment.light,
+        assessment.score,
+    )
+
+
+def _remove_what_is_not_shown(scene: Any, case: str, shown: ShownNodes) -> None:
+    """An old mask beside a new light would be read as the new one's."""
+    kept = {node.GetID() for node in vars(shown).values() if node is not None}
+    nodes = [scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes())]
+    for node in nodes:
+        if node.GetAttribute(CASE_ATTRIBUTE) != attribute_of(case) or not node.GetAttribute(ROLE_ATTRIBUTE):
+            continue
+        if node.GetID() not in kept:
+            displays = node.GetNumberOfDisplayNodes() if node.IsA("vtkMRMLDisplayableNode") else 0
+            for display in [node.GetNthDisplayNode(index) for index in range(displays)]:
+                scene.RemoveNode(display)
+            scene.RemoveNode(node)

@@ -10,7 +10,9 @@ import slicer
 import vtk
 from vtk.util.numpy_support import get_vtk_array_type, numpy_to_vtk, vtk_to_numpy
 
+from BottleneckOODLib.errors import InputError
 from BottleneckOODLib.imaging.volume import FloatArray, Geometry, Modality, Volume
+from BottleneckOODLib.scene.naming import node_name
 
 # Slicer's world is RAS; left and posterior change their sign.
 _LPS_TO_RAS: FloatArray = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -44,7 +46,7 @@ def geometry_from_ras_matrix(ijk_to_ras: FloatArray, size_ijk: tuple[int, int, i
 
 def add_volume_node(scene: Any, volume: Volume) -> Any:
     """Add a ``vtkMRMLScalarVolumeNode`` with the volume's voxels (copied) and geometry."""
-    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", volume.name)
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", node_name(volume.name))
     node.SetAndObserveImageData(image_data(volume.voxels))
     node.SetIJKToRASMatrix(vtk_matrix(ijk_to_ras_matrix(volume.geometry)))
     node.CreateDefaultDisplayNodes()
@@ -55,14 +57,21 @@ def volume_from_node(node: Any, modality: Modality = "unknown") -> Volume:
     """The volume of a ``vtkMRMLScalarVolumeNode``, its voxels copied.
 
     Raises:
-        InputError: The node holds no voxels, or its axes are sheared.
+        InputError: The node holds no voxels or vectors, or its axes are sheared.
     """
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
-    array = array_from_image_data(node.GetImageData())
+    image, name = node.GetImageData(), node.GetName() or "volume"
+    if image is None or image.GetPointData().GetScalars() is None:
+        message = f"The volume {name} holds no voxels; load it again."
+        raise InputError(message)
+    if image.GetNumberOfScalarComponents() > 1:
+        message = f"The volume {name} has several values a voxel (colour or vectors); choose a grey-scale volume."
+        raise InputError(message)
+    array = array_from_image_data(image)
     k, j, i = array.shape
     geometry = geometry_from_ras_matrix(slicer.util.arrayFromVTKMatrix(matrix), (i, j, k))
-    return Volume(array.astype(np.float32), geometry, modality, node.GetName() or "volume")
+    return Volume(array.astype(np.float32), geometry, modality, name)
 
 
 def image_data(array: npt.NDArray[Any]) -> Any:

@@ -1,0 +1,247 @@
+"""A voxel stays where it is in the patient, from a volume to the scene and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import slicer
+import vtk
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from BottleneckOODLib.assessment.assessment import Assessment
+from BottleneckOODLib.errors import InputError
+from BottleneckOODLib.imaging.volume import Geometry, LabelVolume, Volume
+from BottleneckOODLib.scene.show import show
+from BottleneckOODLib.scene.volume_node import (
+    add_volume_node,
+    array_from_image_data,
+    geometry_from_ras_matrix,
+    ijk_to_ras_matrix,
+    image_data,
+    volume_from_node,
+)
+
+MakeAssessment = Callable[..., Assessment]
+FloatArray = npt.NDArray[np.float64]
+Index = tuple[int, int, int]
+UPRIGHT = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+in_one_scene = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@st.composite
+def geometries(draw: st.DrawFn) -> Geometry:
+    """Any place in the patient: oblique, anisotropic, axes permuted and flipped."""
+    oblique = Rotation.from_euler("zyx", draw(st.tuples(*[st.floats(-180, 180)] * 3)), degrees=True).as_matrix()
+    axes = oblique * np.array(draw(st.tuples(*[st.sampled_from([-1.0, 1.0])] * 3)))
+    axes = axes[:, draw(st.permutations(range(3)))]
+    return Geometry(
+        draw(st.tuples(*[st.integers(1, 7)] * 3)),
+        draw(st.tuples(*[st.floats(0.2, 9)] * 3)),
+        draw(st.tuples(*[st.floats(-1500, 1500)] * 3)),
+        tuple(float(value) for value in axes.ravel()),
+    )
+
+
+@st.composite
+def marked(draw: st.DrawFn) -> tuple[Geometry, Index]:
+    """A grid and one of its voxels, as i, j, k."""
+    geometry = draw(geometries())
+    i, j, k = (draw(st.integers(0, n - 1)) for n in geometry.size_ijk)
+    return geometry, (i, j, k)
+
+
+def ras_of(geometry: Geometry, index: Index) -> FloatArray:
+    """Where a voxel lies, written out from the definition: LPS first, then left and posterior change their sign."""
+    x, y, z = geometry.origin_lps_mm
+    for axis, (n, spacing) in enumerate(zip(index, geometry.spacing_mm, strict=True)):
+        x += n * spacing * geometry.direction[axis]
+        y += n * spacing * geometry.direction[3 + axis]
+        z += n * spacing * geometry.direction[6 + axis]
+    return np.array([-x, -y, z])
+
+
+def volume_marked_at(geometry: Geometry, index: Index) -> Volume:
+    voxels = np.full(geometry.shape, -1000.0, np.float32)
+    i, j, k = index
+    voxels[k, j, i] = 321.5
+    return Volume(voxels, geometry, "CT", "marked")
+
+
+def brightest(image: Any) -> Index:
+    """Index of the largest voxel of an image, asked of VTK voxel by voxel."""
+    low_i, high_i, low_j, high_j, low_k, high_k = image.GetExtent()
+    grid = product(range(low_i, high_i + 1), range(low_j, high_j + 1), range(low_k, high_k + 1))
+    return max(grid, key=lambda index: float(image.GetScalarComponentAsDouble(*index, 0)))
+
+
+def through(matrix: Any, index: Index) -> FloatArray:
+    return np.array(matrix.MultiplyPoint((*index, 1.0))[:3])
+
+
+@in_one_scene
+@given(marked())
+@example((Geometry((1, 1, 1), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), UPRIGHT), (0, 0, 0)))
+def test_a_marked_voxel_keeps_its_place_in_the_volume_node(a_scene: Any, case: tuple[Geometry, Index]) -> None:
+    geometry, index = case
+    node = add_volume_node(a_scene, volume_marked_at(geometry, index))
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    assert brightest(node.GetImageData()) == index
+    np.testing.assert_allclose(through(matrix, index), ras_of(geometry, index), atol=1e-6)
+    a_scene.RemoveNode(node)
+
+
+@in_one_scene
+@given(marked())
+def test_a_marked_voxel_comes_back_as_it_went(a_scene: Any, case: tuple[Geometry, Index]) -> None:
+    geometry, index = case
+    before = volume_marked_at(geometry, index)
+    node = add_volume_node(a_scene, before)
+    after = volume_from_node(node, "CT")
+    a_scene.RemoveNode(node)
+    np.testing.assert_array_equal(after.voxels, before.voxels)
+    assert after.geometry.size_ijk == geometry.size_ijk
+    assert (after.modality, after.name) == ("CT", "marked")
+    np.testing.assert_allclose(ras_of(after.geometry, index), ras_of(geometry, index), atol=1e-6)
+    np.testing.assert_allclose(after.geometry.axes, geometry.axes, atol=1e-6)
+    np.testing.assert_allclose(after.geometry.spacing_mm, geometry.spacing_mm, atol=1e-6)
+
+
+@in_one_scene
+@given(marked())
+def test_a_marked_voxel_keeps_its_place_in_the_segmentation(
+    a_scene: Any, make_assessment: MakeAssessment, case: tuple[Geometry, Index]
+) -> None:
+    geometry, index = case
+    labels = (volume_marked_at(geometry, index).voxels > 0).astype(np.uint8)
+    mask = LabelVolume(labels, geometry, {1: "liver"})
+    node = show(make_assessment(segmentation=mask), a_scene).segmentation
+    assert node is not None
+    image = node.GetSegmentation().GetSegment("liver").GetRepresentation("Binary labelmap")
+    matrix = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
+    found = brightest(image)
+    assert image.GetScalarComponentAsDouble(*found, 0) == 1
+    assert array_from_image_data(image).sum() == 1
+    np.testing.assert_allclose(through(matrix, found), ras_of(geometry, index), atol=1e-6)
+
+
+@settings(deadline=None)
+@given(geometries())
+def test_the_matrix_and_the_geometry_are_each_other_s_inverse(geometry: Geometry) -> None:
+    matrix = ijk_to_ras_matrix(geometry)
+    np.testing.assert_array_equal(matrix[3], [0, 0, 0, 1])
+    np.testing.assert_allclose(
+        ijk_to_ras_matrix(geometry_from_ras_matrix(matrix, geometry.size_ijk)), matrix, atol=1e-9
+    )
+
+
+def test_an_upright_lps_volume_runs_to_the_right_and_to_the_back_in_ras() -> None:
+    geometry = Geometry((4, 5, 6), (2.0, 3.0, 4.0), (10.0, 20.0, 30.0), UPRIGHT)
+    wanted = [[-2, 0, 0, -10], [0, -3, 0, -20], [0, 0, 4, 30], [0, 0, 0, 1]]
+    np.testing.assert_array_equal(ijk_to_ras_matrix(geometry), wanted)
+
+
+def test_slicer_reads_the_same_array(a_scene: Any, an_assessment: Assessment) -> None:
+    assert an_assessment.volume is not None
+    node = add_volume_node(a_scene, an_assessment.volume)
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(node), an_assessment.volume.voxels)
+
+
+def test_the_image_data_itself_has_no_geometry(a_scene: Any, an_assessment: Assessment) -> None:
+    assert an_assessment.volume is not None
+    image = add_volume_node(a_scene, an_assessment.volume).GetImageData()
+    assert image.GetSpacing() == (1, 1, 1)
+    assert image.GetOrigin() == (0, 0, 0)
+    assert image.GetExtent() == (0, 8, 0, 7, 0, 6)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.float32, np.float64])
+def test_every_kind_of_voxel_is_read(a_scene: Any, dtype: npt.DTypeLike) -> None:
+    array = np.arange(24).reshape(2, 3, 4).astype(dtype)
+    node = a_scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "any")
+    node.SetAndObserveImageData(image_data(array))
+    volume = volume_from_node(node)
+    assert volume.voxels.dtype == np.float32
+    assert volume.modality == "unknown"
+    np.testing.assert_array_equal(volume.voxels, array)
+
+
+def test_scene_and_volume_share_no_memory(a_scene: Any, an_assessment: Assessment) -> None:
+    before = an_assessment.volume
+    assert before is not None
+    kept = before.voxels.copy()
+    node = add_volume_node(a_scene, before)
+    after = volume_from_node(node)
+    slicer.util.arrayFromVolume(node)[:] = 7
+    np.testing.assert_array_equal(before.voxels, kept)
+    np.testing.assert_array_equal(after.voxels, kept)
+
+
+def test_a_sheared_volume_is_refused(a_scene: Any) -> None:
+    node = a_scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "sheared")
+    node.SetAndObserveImageData(image_data(np.zeros((2, 3, 4), np.int16)))
+    matrix = vtk.vtkMatrix4x4()
+    matrix.SetElement(0, 1, 0.5)
+    node.SetIJKToRASMatrix(matrix)
+    with pytest.raises(InputError, match="perpendicular"):
+        volume_from_node(node)
+
+
+def test_a_volume_without_voxels_is_refused(a_scene: Any) -> None:
+    with pytest.raises(InputError):
+        volume_from_node(a_scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty"))
+
+
+def test_a_colour_image_is_refused(a_scene: Any) -> None:
+    image = vtk.vtkImageData()
+    image.SetDimensions(2, 3, 4)
+    image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 3)
+    node = a_scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "colour")
+    node.SetAndObserveImageData(image)
+    with pytest.raises(InputError):
+        volume_from_node(node)
+
+
+def moved_by(scene: Any, node: Any, millimetres: float) -> Any:
+    """Put a node under a transform that moves it to the right."""
+    matrix = vtk.vtkMatrix4x4()
+    matrix.SetElement(0, 3, millimetres)
+    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "moved")
+    transform.SetMatrixTransformToParent(matrix)
+    node.SetAndObserveTransformNodeID(transform.GetID())
+    return transform
+
+
+def test_a_transform_does_not_change_the_image_that_is_assessed(a_scene: Any, an_assessment: Assessment) -> None:
+    assert an_assessment.volume is not None
+    node = add_volume_node(a_scene, an_assessment.volume)
+    before = volume_from_node(node)
+    moved_by(a_scene, node, 100.0)
+    after = volume_from_node(node)
+    assert after.geometry == before.geometry
+    np.testing.assert_array_equal(after.voxels, before.voxels)
+
+
+@pytest.mark.parametrize("millimetres", [0.0, 100.0])
+def test_the_mask_of_a_volume_under_a_transform_lies_on_the_volume(
+    a_scene: Any, an_assessment: Assessment, millimetres: float
+) -> None:
+    assert an_assessment.volume is not None
+    node = add_volume_node(a_scene, an_assessment.volume)
+    moved_by(a_scene, node, millimetres)
+    segmentation = show(an_assessment, a_scene, node).segmentation
+    assert segmentation is not None
+    image, mask = [0.0] * 6, [0.0] * 6
+    node.GetRASBounds(image)
+    segmentation.GetRASBounds(mask)
+    assert all(low <= inner + 1e-6 for low, inner in zip(image[::2], mask[::2], strict=True))
+    assert all(inner <= high + 1e-6 for high, inner in zip(image[1::2], mask[1::2], strict=True))
+    assert mask[0] < mask[1]
