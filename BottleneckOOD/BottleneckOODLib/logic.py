@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property
@@ -17,17 +15,18 @@ import numpy.typing as npt
 from BottleneckOODLib import __version__
 from BottleneckOODLib.assessment.assessment import Assessment, InputFacts, MapPoint, ModelFacts, ReferenceFacts
 from BottleneckOODLib.assessment.checks import Check, calibrated_checks, input_checks, mask_checks, overall_light
-from BottleneckOODLib.assessment.wording import STATE_WORDS, light_sentence
+from BottleneckOODLib.assessment.record import TIMED_STEPS
+from BottleneckOODLib.assessment.wording import light_sentence, preliminary_sentence
 from BottleneckOODLib.catalogue import find_model, find_reference, list_references
 from BottleneckOODLib.errors import ModelError, ReferenceSetError, UserError
 from BottleneckOODLib.imaging.body import body_layout, body_mask, intensity_histogram, thinned
 from BottleneckOODLib.imaging.mask_features import MaskFeatures, marked_parts, mask_features
 from BottleneckOODLib.imaging.reading import case_id_of, read_volume
 from BottleneckOODLib.imaging.volume import LabelVolume, Modality, Volume
-from BottleneckOODLib.ood.calibration import NotFiniteError
+from BottleneckOODLib.ood.calibration import RED_LEVEL, NotFiniteError
 from BottleneckOODLib.ood.metrics import dice
 from BottleneckOODLib.ood.pooling import pool_tokens
-from BottleneckOODLib.progress import CancelToken, ProgressCallback, ProgressReporter
+from BottleneckOODLib.progress import CancelToken, ProgressCallback, ProgressReporter, StepClock
 from BottleneckOODLib.reference.reference_folder import Reference, ReferenceCase
 from BottleneckOODLib.reference.scoring import Score
 
@@ -38,6 +37,9 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 
 POOLING = "mean"
+MEASUREMENTS = 1
+"""Goes up when a feature of image or mask is defined anew: references built before must be built again."""
+_LABEL_TOLERANCE_MM = 0.5
 # Relative cost of the steps of a case on a CPU: how fast the bar moves, nothing else.
 _STEPS = {"Reading": 5.0, "Preparing": 5.0, "Looking ahead": 5.0, "Segmenting": 75.0, "Measuring": 8.0, "Judging": 2.0}
 # Looking ahead costs an encoder pass; below this many windows the light itself is there in seconds.
@@ -119,22 +121,24 @@ class BottleneckOODLogic:
             DeviceError: The device is not available.
             Cancelled: The run was stopped.
         """
-        reporter, clock = ProgressReporter(progress, cancel, _STEPS), _Clock()
+        reporter, clock = ProgressReporter(progress, cancel, _STEPS), StepClock(TIMED_STEPS[:-1])
         reporter.report("Reading")
         with clock.timing("load"):
             volume = source if isinstance(source, Volume) else read_volume(source, series=series, modality=modality)
             segmenter, reference = self.segmenter, self.reference
         name = case_id or case_id_of(volume.name if isinstance(source, Volume) else source)
         checks = input_checks(volume, self.model.modality)
+        measured: _Measured | None = None
         try:
-            measured = self._measure(volume, reference, segmenter, reporter, clock)
+            _check_finite(volume)
+            measured = self._run(volume, segmenter, str(reference.settings["pooling"]), reporter, clock, reference)
             reporter.report("Judging")
             with clock.timing("ood"):
                 score = reference.score(measured.features)
         except (ModelError, ReferenceSetError) as error:
-            return self._grey(name, volume, checks, str(error), clock)
+            return self._grey(name, volume, checks, measured, str(error), clock)
         except NotFiniteError as error:
-            return self._grey(name, volume, checks, f"The features cannot be compared: {error}.", clock)
+            return self._grey(name, volume, checks, measured, f"The features cannot be compared: {error}.", clock)
         return self._judged(name, volume, checks, measured, score, clock)
 
     @cached_property
@@ -157,15 +161,20 @@ class BottleneckOODLogic:
         """The reference: the one asked for, or the first that this model made."""
         if self._reference_wish is not None:
             reference = Reference.load(find_reference(self._reference_wish))
-            reference.check_model(self.model.fingerprint)
+            reference.check_made_by(self.model.fingerprint, MEASUREMENTS)
             return reference
+        damaged: ReferenceSetError | None = None
         for folder in list_references().values():
             try:
                 candidate = Reference.load(folder)
-            except ReferenceSetError:
+            except ReferenceSetError as error:
+                damaged = error
                 continue
             if candidate.model_fingerprint == self.model.fingerprint:
+                candidate.check_made_by(self.model.fingerprint, MEASUREMENTS)
                 return candidate
+        if damaged is not None:
+            raise damaged
         message = f'The model "{self.model.name}" has no reference yet; build one with: bottleneck-ood reference build.'
         raise ReferenceSetError(message)
 
@@ -209,6 +218,9 @@ class BottleneckOODLogic:
             reporter.report("Running the model on the cases", share, case.case_id)
             try:
                 volume, truth = case.load()
+                if truth is not None and not truth.geometry.is_close(volume.geometry, _LABEL_TOLERANCE_MM):
+                    left_out.append(f"{case.case_id}: its labels lie elsewhere than its image")
+                    continue
                 measured = self._run(volume, self.segmenter, pooling)
             except UserError as error:
                 left_out.append(f"{case.case_id}: {error}")
@@ -219,10 +231,11 @@ class BottleneckOODLogic:
                 continue
             outcome = None if truth is None else dice(measured.segmentation.labels > 0, truth.labels > 0)
             rows.append(row)
-            kept.append(ReferenceCase(case.case_id, None if outcome is None else round(outcome, 4), dict(case.facts)))
+            facts = {name: str(value) for name, value in {**volume.acquisition, **case.facts}.items()}
+            kept.append(ReferenceCase(case.case_id, None if outcome is None else round(outcome, 4), facts))
         reporter.report("Fitting")
         features = {space: np.array([row[space] for row in rows]) for space in (rows[0] if rows else {})}
-        settings = {"pooling": pooling, "left_out": left_out}
+        settings = {"pooling": pooling, "left_out": left_out, "measurements": MEASUREMENTS}
         return build_reference(name, self.model.fingerprint, features, kept, settings, n_components=n_components)
 
     def pooled(self, bottleneck: Bottleneck, pooling: str | None = None) -> FloatArray:
@@ -230,23 +243,18 @@ class BottleneckOODLogic:
         method = pooling or str(self.reference.settings["pooling"])
         return pool_tokens(bottleneck.tokens, bottleneck.occupied, method)
 
-    def _measure(
-        self, volume: Volume, reference: Reference, segmenter: Segmenter, reporter: ProgressReporter, clock: _Clock
-    ) -> _Measured:
-        return self._run(volume, segmenter, str(reference.settings["pooling"]), reporter, clock, reference)
-
     def _run(
         self,
         volume: Volume,
         segmenter: Segmenter,
         pooling: str,
         reporter: ProgressReporter | None = None,
-        clock: _Clock | None = None,
+        clock: StepClock | None = None,
         look_ahead_with: Reference | None = None,
     ) -> _Measured:
         from BottleneckOODLib.model.preprocessing import Preprocessing  # noqa: PLC0415 - no SimpleITK filters before
 
-        reporter, clock = reporter or ProgressReporter(None, None, _STEPS), clock or _Clock()
+        reporter, clock = reporter or ProgressReporter(None, None, _STEPS), clock or StepClock(TIMED_STEPS[:-1])
         reporter.report("Preparing")
         with clock.timing("preprocess"):
             tensor, grid = Preprocessing.of_model(self.model).apply(volume)
@@ -258,10 +266,13 @@ class BottleneckOODLogic:
             }
         with clock.timing("inference"):
             if look_ahead_with is not None and segmenter.window_count(tensor.shape) > _WINDOWS_WORTH_LOOKING_AHEAD:
-                reporter.report("Looking ahead")
-                ahead = pool_tokens(*_tokens(segmenter.sweep(tensor)), pooling)
-                word = STATE_WORDS[look_ahead_with.score({**features, "bottleneck": ahead}).light]
-                reporter.report("Looking ahead", 1.0, f"Preliminary, before the mask: {word}.")
+                ahead = segmenter.sweep(tensor, lambda done, total: reporter.report("Looking ahead", done / total))
+                if ahead is not None:
+                    features["bottleneck"] = pool_tokens(*_tokens(ahead), pooling)
+                    light = overall_light(
+                        look_ahead_with.score(features).p_value, input_checks(volume, self.model.modality)
+                    )
+                    reporter.report("Looking ahead", 1.0, preliminary_sentence(light))
             output = segmenter.run(tensor, lambda done, total: reporter.report("Segmenting", done / total))
             reporter.report("Measuring")
             marked = output.logits.argmax(axis=0) > 0
@@ -276,7 +287,7 @@ class BottleneckOODLogic:
         return _Measured(segmentation, mask, features, output.device, output.warnings)
 
     def _judged(
-        self, case_id: str, volume: Volume, checks: list[Check], measured: _Measured, score: Score, clock: _Clock
+        self, case_id: str, volume: Volume, checks: list[Check], measured: _Measured, score: Score, clock: StepClock
     ) -> Assessment:
         own = [*checks, *mask_checks(measured.mask)]
         light = overall_light(score.p_value, own)
@@ -310,12 +321,21 @@ class BottleneckOODLogic:
             n_components=0 if measured.mask is None else measured.mask.n_components,
             timings_s=clock.seconds(),
             device=measured.device,
-            warnings=(*volume.warnings, *measured.warnings),
+            warnings=(*volume.warnings, *measured.warnings, *_unreachable_levels(score.attainable_p)),
             segmentation=measured.segmentation,
             volume=volume,
         )
 
-    def _grey(self, case_id: str, volume: Volume, checks: list[Check], reason: str, clock: _Clock) -> Assessment:
+    def _grey(
+        self,
+        case_id: str,
+        volume: Volume,
+        checks: list[Check],
+        measured: _Measured | None,
+        reason: str,
+        clock: StepClock,
+    ) -> Assessment:
+        mask = None if measured is None else measured.mask
         return Assessment(
             **self._facts(case_id, volume),
             light="grey",
@@ -328,11 +348,12 @@ class BottleneckOODLogic:
             checks=tuple(checks),
             neighbours=(),
             placement=None,
-            volume_ml=0.0,
-            n_components=0,
+            volume_ml=0.0 if mask is None else mask.volume_ml,
+            n_components=0 if mask is None else mask.n_components,
             timings_s=clock.seconds(),
-            device=self._device_wish,
-            warnings=volume.warnings,
+            device="none" if measured is None else measured.device,
+            warnings=volume.warnings if measured is None else (*volume.warnings, *measured.warnings),
+            segmentation=None if measured is None else measured.segmentation,
             volume=volume,
         )
 
@@ -354,24 +375,17 @@ class BottleneckOODLogic:
         }
 
 
-class _Clock:
-    """Seconds of each step."""
+def _check_finite(volume: Volume) -> None:
+    if not np.isfinite(volume.voxels).all():
+        message = "a voxel is not a finite number"
+        raise NotFiniteError(message)
 
-    def __init__(self) -> None:
-        self._started = time.perf_counter()
-        self._steps = dict.fromkeys(("load", "preprocess", "inference", "ood", "placement"), 0.0)
 
-    @contextmanager
-    def timing(self, step: str) -> Iterator[None]:
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._steps[step] += time.perf_counter() - started
-
-    def seconds(self) -> dict[str, float]:
-        total = time.perf_counter() - self._started
-        return {step: round(seconds, 4) for step, seconds in {**self._steps, "total": total}.items()}
+def _unreachable_levels(attainable_p: float) -> list[str]:
+    if attainable_p <= RED_LEVEL:
+        return []
+    least = f"With {round(1 / attainable_p) - 1} training cases no p-value below {attainable_p:.3f} exists"
+    return [f"{least}, so the light cannot become red by it; build the reference from more cases."]
 
 
 def _tokens(bottleneck: Bottleneck) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from BottleneckOODLib.errors import Cancelled
@@ -99,3 +100,29 @@ class ProgressReporter:
         known = self._fraction > 0.02  # noqa: PLR2004 - below that the estimate is noise
         left = elapsed * (1 - self._fraction) / self._fraction if known else None
         self._callback(Progress(step, self._fraction, left, message))
+
+
+class StepClock:
+    """Seconds of each step.
+
+    Args:
+        steps: Their names; those that are never timed stay at 0.
+    """
+
+    def __init__(self, steps: Sequence[str]) -> None:
+        self._started = time.perf_counter()
+        self._steps = dict.fromkeys(steps, 0.0)
+
+    @contextmanager
+    def timing(self, step: str) -> Iterator[None]:
+        """Add the seconds of a block to a step."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._steps[step] += time.perf_counter() - started
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds of each step so far, and ``total`` since the start."""
+        total = time.perf_counter() - self._started
+        return {step: round(seconds, 4) for step, seconds in {**self._steps, "total": total}.items()}

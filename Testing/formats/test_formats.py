@@ -20,7 +20,7 @@ pytestmark = pytest.mark.parametrize("version", VERSIONS)
 def test_a_reference_belongs_to_its_model(version: str) -> None:
     model = read_model_folder(FORMATS / version / "model")
     reference = Reference.load(FORMATS / version / "reference")
-    reference.check_model(model.fingerprint)
+    reference.check_made_by(model.fingerprint, 1)
     assert (model.name, reference.name, len(reference.cases)) == ("random-unet", "round", 24)
     assert reference.spaces["bottleneck"].detector.features_.shape == (24, 4)
 

@@ -13,6 +13,7 @@ STATE_WORDS: Mapping[str, str] = {
 STATE_SHAPES: Mapping[str, str] = {"green": "circle", "amber": "triangle", "red": "octagon", "grey": "square"}
 NOT_FOR_CLINICAL_USE = "Not for clinical use"
 DEMONSTRATION = "Demonstration model, trained on generated bodies. Not for clinical use."
+PRELIMINARY = "Preliminary"
 MAP_NOTE = "Distances on this map mean nothing; the light does not come from it."
 BEYOND_MAP = "farther than this map can show"
 
@@ -69,7 +70,7 @@ def light_sentence(
 
 def preliminary_sentence(light: str) -> str:
     """What is told before the mask is there."""
-    return f"Preliminary, before the mask is there: {STATE_WORDS[light]}; review the mask when it comes."
+    return f"{PRELIMINARY}, before the mask is there: {STATE_WORDS[light]}; review the mask when it comes."
 
 
 def _one_in(p_value: float) -> str:

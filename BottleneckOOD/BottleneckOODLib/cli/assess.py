@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from BottleneckOODLib.cli.parsing import add_command
 from BottleneckOODLib.errors import InputError, OutputError, UserError
 
 if TYPE_CHECKING:
     from BottleneckOODLib.assessment.assessment import Assessment
 
-_EPILOG = """\
-examples:
-  bottleneck-ood assess ct.nii.gz --output results
-  bottleneck-ood assess dicom_folder --series 2 --output results --scene
-  bottleneck-ood assess a.nrrd b.nrrd --output results --json > results.jsonl"""
-
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb."""
-    parser = verbs.add_parser(
+    parser = add_command(
+        verbs,
         "assess",
-        help="segment images and tell how unusual they are",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "segment images and tell how unusual they are",
+        [
+            "bottleneck-ood assess ct.nii.gz --output results",
+            "bottleneck-ood assess dicom_folder --series 2 --output results --scene",
+            "bottleneck-ood assess a.nrrd b.nrrd --output results --json > results.jsonl",
+        ],
     )
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="NIfTI, NRRD or MetaImage file, or DICOM folder")
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="where each case gets a folder")
@@ -52,12 +52,18 @@ def add_logic_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Assess every input; those that cannot be read are told one by one, and the others are done all the same."""
+    from BottleneckOODLib.assessment.record import record_of  # noqa: PLC0415 - keeps --help fast
     from BottleneckOODLib.cli.console import ConsoleProgress, show_assessment, stopping_on_interrupt  # noqa: PLC0415
-    from BottleneckOODLib.imaging.reading import case_id_of  # noqa: PLC0415 - keeps --help fast
+    from BottleneckOODLib.imaging.reading import case_id_of, safe_name  # noqa: PLC0415 - keeps --help fast
     from BottleneckOODLib.logic import BottleneckOODLogic  # noqa: PLC0415 - keeps --help fast
 
     if arguments.case_id is not None and len(arguments.inputs) > 1:
         message = "--case-id names one case, but several inputs were given; leave it out."
+        raise InputError(message)
+    if arguments.case_id is not None and safe_name(arguments.case_id) != arguments.case_id:
+        message = (
+            f"The case name {arguments.case_id!r} cannot be that of a folder; use {safe_name(arguments.case_id)!r}."
+        )
         raise InputError(message)
     check_writable(arguments.output)
     names = [arguments.case_id or case_id_of(source) for source in arguments.inputs]
@@ -83,9 +89,10 @@ def run(arguments: argparse.Namespace) -> int:
                 print(f"bottleneck-ood: {error}", file=sys.stderr)
                 refused += 1
                 continue
-            progress.done()
+            finally:
+                progress.done()
             if arguments.json:
-                print((folder / "assessment.json").read_text(encoding="utf-8"), end="")
+                print(json.dumps(record_of(assessment), allow_nan=False))
             else:
                 show_assessment(assessment, str(folder))
     return 2 if refused else 0

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import argparse
 
+from BottleneckOODLib.cli.parsing import add_command
 from BottleneckOODLib.errors import DependencyError
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb."""
-    parser = verbs.add_parser("completion", help="print the completion script of a shell")
+    parser = add_command(
+        verbs,
+        "completion",
+        "print the completion script of a shell",
+        ['eval "$(bottleneck-ood completion bash)"', "bottleneck-ood completion zsh > _bottleneck-ood"],
+    )
     parser.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="which shell")
     parser.set_defaults(run=run)
 

@@ -11,10 +11,10 @@ from types import FrameType
 from typing import TextIO
 
 from BottleneckOODLib.assessment.assessment import Assessment
-from BottleneckOODLib.assessment.wording import STATE_WORDS
+from BottleneckOODLib.assessment.wording import PRELIMINARY, STATE_WORDS
 from BottleneckOODLib.progress import CancelToken, Progress
 
-_WIDTH = 78
+_WIDTH, _LONGEST_TITLE = 78, 36
 _SIGNS = {"green": "●", "amber": "▲", "red": "⬣", "grey": "▭"}
 
 
@@ -28,7 +28,8 @@ class ConsoleProgress:
     """
 
     def __init__(self, title: str, *, quiet: bool = False, stream: TextIO | None = None) -> None:
-        self._title = title
+        # A line that wraps cannot be rewritten.
+        self._title = title if len(title) <= _LONGEST_TITLE else f"{title[: _LONGEST_TITLE - 1]}…"
         self._quiet = quiet
         self._stream = stream or sys.stderr
         self._terminal = self._stream.isatty()
@@ -39,19 +40,24 @@ class ConsoleProgress:
         """Show one report."""
         if self._quiet:
             return
-        if progress.message and self._terminal:
-            self._stream.write(f"\r{progress.message:<{_WIDTH}}\n")
+        if progress.message:
+            self._tell(progress.message)
         if self._terminal:
             now = time.monotonic()
             if now - self._last_time < 0.1 and progress.step == self._last_step:  # noqa: PLR2004 - ten a second
                 return
             left = "" if progress.seconds_left is None else f", {progress.seconds_left:.0f} s left"
-            self._stream.write(f"\r{self._title}: {progress.step} {100 * progress.fraction:3.0f}%{left}".ljust(_WIDTH))
+            line = f"{self._title}: {progress.step} {100 * progress.fraction:3.0f}%{left}"
+            self._stream.write("\r" + line.ljust(_WIDTH))
             self._stream.flush()
             self._last_time = now
         elif progress.step != self._last_step:
             self._stream.write(f"{self._title}: {progress.step}\n")
         self._last_step = progress.step
+
+    def _tell(self, message: str) -> None:
+        if message.startswith(PRELIMINARY):
+            self._stream.write(f"\r{message:<{_WIDTH}}\n" if self._terminal else f"{self._title}: {message}\n")
 
     def done(self) -> None:
         """Clear the line."""
@@ -86,12 +92,10 @@ def show_assessment(assessment: Assessment, where: str, stream: TextIO | None = 
         sign.encode(encoding)
     except UnicodeEncodeError:
         sign = {"green": "o", "amber": "^", "red": "#", "grey": "-"}[assessment.light]
-    print(f"{sign} {assessment.case_id}: {STATE_WORDS[assessment.light]}", file=out)
-    print(f"  {assessment.sentence}", file=out)
-    for check in assessment.checks:
-        if check.state in ("soft", "hard") and not check.calibrated:
-            print(f"  - {check.message}", file=out)
-    for warning in assessment.warnings:
-        print(f"  note: {warning}", file=out)
+    lines = [f"{sign} {assessment.case_id}: {STATE_WORDS[assessment.light]}", f"  {assessment.sentence}"]
+    lines += [f"  - {c.message}" for c in assessment.checks if c.state in ("soft", "hard") and not c.calibrated]
+    lines += [f"  note: {warning}" for warning in assessment.warnings]
     seconds = assessment.timings_s.get("total", 0.0)
-    print(f"  liver {assessment.volume_ml:.0f} ml, {seconds:.1f} s on {assessment.device}; {where}", file=out)
+    lines.append(f"  liver {assessment.volume_ml:.0f} ml, {seconds:.1f} s on {assessment.device}; {where}")
+    # A letter that the console lacks is shown by its code.
+    print("\n".join(lines).encode(encoding, "backslashreplace").decode(encoding), file=out)

@@ -7,10 +7,17 @@ import sys
 import time
 from pathlib import Path
 
+from BottleneckOODLib.cli.parsing import add_command
+
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb."""
-    parser = verbs.add_parser("demo", help="run the whole main job on the embedded samples")
+    parser = add_command(
+        verbs,
+        "demo",
+        "run the whole main job on the embedded samples",
+        ["bottleneck-ood demo", "bottleneck-ood demo --output somewhere --device cpu"],
+    )
     parser.add_argument(
         "--output", type=Path, default=Path("demo-output"), metavar="DIR", help="where to write (default: demo-output)"
     )
@@ -33,9 +40,11 @@ def run(arguments: argparse.Namespace) -> int:
     with stopping_on_interrupt() as cancel:
         for sample in sorted((resource_folder() / "samples").glob("*.nii.gz"), reverse=True):
             progress = ConsoleProgress(case_id_of(sample))
-            assessment = logic.assess(sample, progress=progress, cancel=cancel)
-            folder = assessment.save(arguments.output, overwrite=True)
-            progress.done()
+            try:
+                assessment = logic.assess(sample, progress=progress, cancel=cancel)
+                folder = assessment.save(arguments.output, overwrite=True)
+            finally:
+                progress.done()
             show_assessment(assessment, f"see {folder / 'overview.png'}")
     print(f"{time.monotonic() - started:.1f} s in all, peak memory {_peak_memory_mb()}")
     print(DEMONSTRATION)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -48,9 +50,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 when done, whatever the light; 2 when the user's input was wrong; 130 when stopped; 1 for a fault of ours.
     """
-    parsed = build_parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A console that lacks a letter of a file's name shows its code instead.
+            stream.reconfigure(errors="backslashreplace")
+    parsed = argparse.Namespace(debug=False)
     try:
-        return int(parsed.run(parsed))
+        build_parser().parse_args(arguments, parsed)
+        code = int(parsed.run(parsed))
+        sys.stdout.flush()
+        return code
     except UserError as error:
         print(f"bottleneck-ood: {error}", file=sys.stderr)
         return WRONG_INPUT
@@ -58,6 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("bottleneck-ood: stopped; nothing half-done was saved.", file=sys.stderr)
         return STOPPED
     except BrokenPipeError:
+        # Who read the output has seen enough; Python's own flush at the end must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except Exception as error:
         if parsed.debug:

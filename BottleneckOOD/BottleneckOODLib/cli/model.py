@@ -5,21 +5,49 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from BottleneckOODLib.cli.parsing import add_command, positive_number, whole_number
+from BottleneckOODLib.errors import ModelError
+
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb."""
-    parser = verbs.add_parser("model", help="list, show, or train the demo model")
+    parser = add_command(
+        verbs,
+        "model",
+        "list, show, or train the demo model",
+        ["bottleneck-ood model list", "bottleneck-ood model show demo"],
+    )
     actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
-    listing = actions.add_parser("list", help="list the models that can be named")
+    listing = add_command(actions, "list", "list the models that can be named", ["bottleneck-ood model list"])
     listing.set_defaults(run=run_list)
-    show = actions.add_parser("show", help="show what a model is and what it was made for")
+    show = add_command(
+        actions,
+        "show",
+        "show what a model is and what it was made for",
+        ["bottleneck-ood model show demo", "bottleneck-ood model show my-models/liver"],
+    )
     show.add_argument("model", metavar="M", help="name or folder")
     show.set_defaults(run=run_show)
-    train = actions.add_parser("train-demo", help="train the demo model from generated bodies")
+    train = add_command(
+        actions,
+        "train-demo",
+        "train the demo model from generated bodies",
+        [
+            "bottleneck-ood model train-demo --output new-demo",
+            "bottleneck-ood model train-demo --output new-demo --data labelled-scans --minutes 120",
+        ],
+        notes="A run that was stopped goes on where it stopped when the same command is given again.",
+    )
     train.add_argument("--output", required=True, type=Path, metavar="DIR", help="where the model folder goes")
     train.add_argument("--data", type=Path, metavar="DIR", help="folder with labelled scans; without it, bodies alone")
-    train.add_argument("--minutes", type=float, default=75.0, metavar="N", help="how long to train (default: 75)")
-    train.add_argument("--seed", type=int, default=1, metavar="N", help="seed (default: 1)")
+    train.add_argument(
+        "--minutes",
+        type=positive_number("--minutes"),
+        default=60.0,
+        metavar="N",
+        help="how long to train (default: 60)",
+    )
+    train.add_argument("--seed", type=whole_number("--seed", least=0), default=1, metavar="N", help="seed (default: 1)")
     train.add_argument("--network", choices=("unet", "swin_unetr"), default="unet", help="network (default: unet)")
     train.add_argument("--fresh", action="store_true", help="start anew instead of resuming")
     train.set_defaults(run=run_train)
@@ -31,7 +59,11 @@ def run_list(_arguments: argparse.Namespace) -> int:
     from BottleneckOODLib.model.model_folder import read_model_folder  # noqa: PLC0415
 
     for name, folder in list_models().items():
-        model = read_model_folder(folder)
+        try:
+            model = read_model_folder(folder)
+        except ModelError as error:
+            print(f"{name:16s} {error}")
+            continue
         print(f"{name:16s} {model.modality}  {model.network_type}  version {model.version}  {', '.join(model.labels)}")
     return 0
 

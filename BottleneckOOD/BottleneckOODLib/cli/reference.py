@@ -4,54 +4,80 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from BottleneckOODLib.cli.parsing import add_command, whole_number
 from BottleneckOODLib.errors import InputError, ReferenceSetError
 
 if TYPE_CHECKING:
     from BottleneckOODLib.imaging.volume import LabelVolume, Volume
     from BottleneckOODLib.logic import CaseForReference
 
-_EPILOG = """\
+_CASES = """\
 A CSV of cases has a column "image", and may have "case_id", "label" (a label map of the organ) and facts of the
-acquisition; paths are relative to the CSV. A folder gives every image and DICOM folder in it.
-
-examples:
-  bottleneck-ood reference build --model demo --cases cases.csv --output my-reference
-  bottleneck-ood reference show demo"""
+acquisition, which are kept with the reference (so no names); paths are relative to the CSV. A folder gives every
+image and DICOM folder in it."""
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb."""
-    parser = verbs.add_parser("reference", help="build, show or list references")
+    parser = add_command(
+        verbs,
+        "reference",
+        "build, show or list references",
+        ["bottleneck-ood reference list", "bottleneck-ood reference show demo"],
+    )
     actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
-    build = actions.add_parser(
+    build = add_command(
+        actions,
         "build",
-        help="build a reference from cases",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "build a reference from cases",
+        [
+            "bottleneck-ood reference build --model demo --cases cases.csv --output my-reference",
+            "bottleneck-ood reference build --cases scans --pooling mean_std --pca 32 --output my-reference",
+        ],
+        notes=_CASES,
     )
     build.add_argument("--model", default="demo", metavar="M", help="name or folder of the model (default: demo)")
     source = build.add_mutually_exclusive_group(required=True)
     source.add_argument("--cases", type=Path, metavar="CSV|FOLDER", help="the cases")
-    source.add_argument("--generated", type=int, metavar="N", help="N generated bodies instead, as for the demo")
+    source.add_argument(
+        "--generated",
+        type=whole_number("--generated", least=1),
+        metavar="N",
+        help="N generated bodies instead, as for the demo",
+    )
     build.add_argument("--data", type=Path, metavar="DIR", help="with --generated: labelled scans to deform")
-    build.add_argument("--seed", type=int, default=7, metavar="N", help="with --generated: seed (default: 7)")
-    build.add_argument("--pooling", choices=("mean", "mean_std", "max"), default="mean", help="default: mean")
     build.add_argument(
-        "--pca", type=int, metavar="N", help="reduce the bottleneck to N principal components (default: keep it whole)"
+        "--seed",
+        type=whole_number("--seed", least=0),
+        default=7,
+        metavar="N",
+        help="with --generated: seed (default: 7)",
+    )
+    build.add_argument(
+        "--pooling",
+        choices=("mean", "mean_std", "max"),
+        default="mean",
+        help="how the bottleneck's tokens become one vector a case (default: mean)",
+    )
+    build.add_argument(
+        "--pca",
+        type=whole_number("--pca", least=1),
+        metavar="N",
+        help="reduce the bottleneck to N principal components (default: keep it whole)",
     )
     build.add_argument("--name", metavar="NAME", help="name of the reference (default: the output folder's)")
     build.add_argument("--output", required=True, type=Path, metavar="R", help="the reference folder to make")
     build.add_argument("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps")
     build.add_argument("--overwrite", action="store_true", help="replace a reference that exists already")
     build.set_defaults(run=run_build)
-    show = actions.add_parser("show", help="show what a reference holds")
+    show = add_command(actions, "show", "show what a reference holds", ["bottleneck-ood reference show demo"])
     show.add_argument("reference", metavar="R", help="name or folder")
     show.set_defaults(run=run_show)
-    listing = actions.add_parser("list", help="list the references that can be named")
+    listing = add_command(actions, "list", "list the references that can be named", ["bottleneck-ood reference list"])
     listing.set_defaults(run=run_list)
 
 
@@ -61,9 +87,6 @@ def run_build(arguments: argparse.Namespace) -> int:
     from BottleneckOODLib.cli.console import ConsoleProgress, stopping_on_interrupt  # noqa: PLC0415
     from BottleneckOODLib.logic import BottleneckOODLogic  # noqa: PLC0415
 
-    if arguments.pca is not None and arguments.pca < 1:
-        message = f"The number of principal components is {arguments.pca}; give 1 or more."
-        raise ReferenceSetError(message)
     check_writable(arguments.output)
     if arguments.output.exists() and not arguments.overwrite:
         message = f"The folder {arguments.output} exists already and was kept; choose another, or add --overwrite."
@@ -109,7 +132,7 @@ def run_show(arguments: argparse.Namespace) -> int:
         "smallest p-value": f"{1 / (len(reference.cases) + 1):.4f}",
         "levels": ", ".join(f"{name} {level}" for name, level in reference.settings["levels"].items()),
         "pooling": str(reference.settings["pooling"]),
-        "detector": str(reference.settings["detector_choice"]),
+        "detector": _in_words(reference.settings["detector_choice"]),
         "spaces": ", ".join(f"{name} ({space.features.shape[1]})" for name, space in reference.spaces.items()),
         "Dice of its cases": "unknown"
         if not outcomes
@@ -128,9 +151,22 @@ def run_list(_arguments: argparse.Namespace) -> int:
     from BottleneckOODLib.reference.reference_folder import Reference  # noqa: PLC0415
 
     for name, folder in list_references().items():
-        reference = Reference.load(folder)
+        try:
+            reference = Reference.load(folder)
+        except ReferenceSetError as error:
+            print(f"{name:16s} {error}")
+            continue
         print(f"{name:16s} {len(reference.cases)} cases, made by model {reference.model_fingerprint[:8]}")
     return 0
+
+
+def _in_words(choice: Mapping[str, Any]) -> str:
+    """The detector, and how well it tells the reference's own failures apart."""
+    name = {"md": "shrunk Mahalanobis distance"}.get(str(choice["detector"]), str(choice["detector"]))
+    if choice.get("auroc") is None:
+        return f"{name} ({choice['reason']})"
+    failures = f"{choice['n_failed']} cases with a {choice['failure']}"
+    return f"{name}, AUROC {choice['auroc']} for {failures} ({choice['reason']})"
 
 
 def _listed_cases(source: Path) -> Iterator[CaseForReference]:
@@ -152,6 +188,9 @@ def _listed_cases(source: Path) -> Iterator[CaseForReference]:
             message = f'Line {number} of {source.name} names no image; the table needs a column "image".'
             raise InputError(message)
         label = (row.get("label") or "").strip()
+        if "dice" in row:
+            message = f"The column dice of {source.name} is measured and not given; rename or remove the column."
+            raise InputError(message)
         facts = {k: v for k, v in row.items() if k and v and k not in ("image", "label", "case_id")}
         yield _case(
             source.parent / image, source.parent / label if label else None, (row.get("case_id") or "").strip(), facts

@@ -57,6 +57,9 @@ def read_volume(path: str | Path, *, series: str | None = None, modality: Modali
     """
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     source = Path(path)
+    if str(source) != str(source).encode("utf-8", "replace").decode("utf-8"):
+        message = f"The name {str(source)!r} holds bytes that are no text; rename the file."
+        raise InputError(message)
     if not source.exists():
         message = f"The file {source} does not exist; check the path."
         raise InputError(message)

@@ -44,9 +44,9 @@ def describe_device(device: torch.device) -> str:
     return str(device)
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch failed for want of memory, on any device; other errors must not be mistaken for it."""
-    if isinstance(error, torch.OutOfMemoryError):
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether a pass failed for want of memory, on any device; other errors must not be mistaken for it."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     text = str(error).lower()
     return "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text

@@ -95,7 +95,7 @@ class Segmenter:
         for device, batch_size in self._attempts():
             try:
                 logits, bottleneck = self._pass(tensor, device, batch_size, on_window)
-            except RuntimeError as error:
+            except (RuntimeError, ValueError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     message = (
                         f"The model {self.model.name} failed on this volume; try another to tell which is at fault."
@@ -115,13 +115,22 @@ class Segmenter:
         )
         raise ModelError(message)
 
-    def sweep(self, tensor: Float32Array, on_window: WindowCallback | None = None) -> Bottleneck:
+    def sweep(self, tensor: Float32Array, on_window: WindowCallback | None = None) -> Bottleneck | None:
         """The bottleneck alone, from windows without overlap, the decoder never run: for a preliminary light.
 
         Args:
             tensor: Network input, shape (Z, Y, X), float32. Not modified.
             on_window: As for ``run``.
+
+        Returns:
+            The bottleneck, or None where the network failed: the pass that follows says why, or finds another way.
         """
+        try:
+            return self._swept(tensor, on_window)
+        except (RuntimeError, ValueError, MemoryError):
+            return None
+
+    def _swept(self, tensor: Float32Array, on_window: WindowCallback | None) -> Bottleneck:
         patch = self.model.inference.patch
         network = self._network.to(self.device)
         collected = _Collected()

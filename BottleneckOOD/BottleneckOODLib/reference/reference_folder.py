@@ -68,12 +68,15 @@ class Reference:
     settings: Mapping[str, Any]
     fingerprint: str = ""
 
-    def check_model(self, fingerprint: str) -> None:
-        """Refuse to judge features of another model.
+    def check_made_by(self, fingerprint: str, measurements: int) -> None:
+        """Refuse to judge features of another model, or that were measured in another way.
 
         Raises:
-            ReferenceMismatchError: The reference was made by another model.
+            ReferenceMismatchError: The reference was made by another model, or before a feature was defined anew.
         """
+        if self.settings.get("measurements") != measurements:
+            message = f'The reference "{self.name}" was built by another version of BottleneckOOD; build it again.'
+            raise ReferenceMismatchError(message)
         if fingerprint != self.model_fingerprint:
             message = (
                 f'The reference "{self.name}" was made by another model; choose its own, or build one with this model.'

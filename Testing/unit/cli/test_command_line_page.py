@@ -104,7 +104,8 @@ def test_every_link_to_a_command_has_its_heading(page: str) -> None:
 def test_the_examples_stand_on_the_page_as_in_the_help(page: str, parsers: Parsers, words: tuple[str, ...]) -> None:
     section = section_of(page, words) if words else page.split("\n## ", maxsplit=1)[0]
     told = re.findall(r"^  (bottleneck-ood .+)$", parsers[words].epilog or "", flags=re.MULTILINE)
-    assert [line for line in section.splitlines() if line in told] == told
+    # A command without options is its own usage line, which stands first.
+    assert [line for line in section.splitlines() if line in told][-len(told) :] == told
 
 
 def test_every_example_is_understood(parsers: Parsers, words: tuple[str, ...]) -> None:

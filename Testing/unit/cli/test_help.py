@@ -74,8 +74,6 @@ def test_version_is_the_library_s(capsys: pytest.CaptureFixture[str]) -> None:
         (["completion", "fish"], "fish"),
         (["reference", "build", "--output", "r"], "--generated"),
         (["reference", "build", "--cases", "c.csv", "--generated", "5", "--output", "r"], "not allowed with"),
-        (["reference", "build", "--generated", "many", "--output", "r"], "many"),
-        (["model", "train-demo", "--output", "m", "--minutes", "long"], "long"),
     ],
     ids=lambda value: " ".join(value) or "nothing" if isinstance(value, list) else "",
 )

@@ -18,7 +18,7 @@ def features(n: int = N, seed: int = 0) -> dict[str, npt.NDArray[np.float64]]:
 @pytest.fixture(scope="session")
 def a_reference() -> Reference:
     cases = [ReferenceCase(f"case-{i:02d}", round(0.9 - i / 100, 4), {"kernel": "soft"}) for i in range(N)]
-    return build_reference("small", "f" * 64, features(), cases, {"pooling": "mean"})
+    return build_reference("small", "f" * 64, features(), cases, {"pooling": "mean", "measurements": 1})
 
 
 @pytest.fixture
