@@ -74,9 +74,9 @@ def installed_python(extra):
     done = STAMP.read_text(encoding="utf-8") if STAMP.is_file() else ""
     if done == wanted or (not extra and done.startswith(fingerprint())):
         return python
-    if not python.is_file():
+    if not has_pip(python):
         print("Making the virtual environment {} ...".format(VENV), flush=True)
-        if subprocess.call([sys.executable, "-m", "venv", str(VENV)]) != 0:
+        if subprocess.call([sys.executable, "-m", "venv", "--clear", str(VENV)]) != 0:
             raise Refusal(
                 "the virtual environment cannot be made; on Debian or Ubuntu install it with: "
                 "sudo apt-get install python3-venv"
@@ -92,6 +92,12 @@ def installed_python(extra):
         )
     STAMP.write_text(wanted, encoding="utf-8")
     return python
+
+
+def has_pip(python):
+    """Whether the environment is whole; one that was made without pip would fail for ever."""
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return python.is_file() and subprocess.call([str(python), "-m", "pip", "--version"], **quiet) == 0
 
 
 def fingerprint():

@@ -11,10 +11,12 @@ import SimpleITK as sitk
 from BottleneckOODLib import logic as logic_module
 from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.errors import Cancelled, ModelError, ReferenceMismatchError, ReferenceSetError
-from BottleneckOODLib.imaging.volume import Volume, to_sitk
-from BottleneckOODLib.logic import BottleneckOODLogic
+from BottleneckOODLib.imaging.volume import Geometry, LabelVolume, Volume, to_sitk
+from BottleneckOODLib.logic import BottleneckOODLogic, CaseForReference
 from BottleneckOODLib.model.segmenter import Segmenter
 from BottleneckOODLib.progress import CancelToken, Progress
+from BottleneckOODLib.reference import building
+from BottleneckOODLib.reference.reference_folder import ReferenceCase
 
 
 def test_an_assessment_has_all_its_parts(a_logic: BottleneckOODLogic, a_case: Volume) -> None:
@@ -113,6 +115,47 @@ def test_a_preliminary_light_comes_before_the_mask(
     assert told < next(index for index, r in enumerate(reports) if r.step == "Segmenting")
 
 
+def test_a_preliminary_light_is_no_better_than_what_is_known_already(
+    a_logic: BottleneckOODLogic, a_case: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logic_module, "_WINDOWS_WORTH_LOOKING_AHEAD", 0)
+    reports: list[Progress] = []
+    a_logic.assess(Volume(a_case.voxels, a_case.geometry, "MR", "mr"), progress=reports.append)
+    told = [r.message for r in reports if "Preliminary" in r.message]
+    assert told
+    assert "Very unusual" in told[0]
+    assert "review the mask" in told[0]
+
+
+def test_a_look_ahead_that_fails_does_not_stop_the_run(
+    a_logic: BottleneckOODLogic, a_case: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object) -> None:
+        message = "CUDA out of memory"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(logic_module, "_WINDOWS_WORTH_LOOKING_AHEAD", 0)
+    monkeypatch.setattr(Segmenter, "_swept", fail)
+    assert a_logic.assess(a_case).light in {"green", "amber", "red"}
+
+
+@pytest.mark.parametrize("error", [ValueError("divisible by 32"), RuntimeError("shape"), MemoryError()])
+def test_whatever_the_network_raises_is_grey(
+    a_logic: BottleneckOODLogic, a_case: Volume, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Segmenter, "_pass", fail)
+    assert a_logic.assess(a_case).light == "grey"
+
+
+def test_a_level_that_cannot_be_reached_is_told(a_logic: BottleneckOODLogic, a_case: Volume) -> None:
+    n = len(a_logic.reference.cases)
+    told = [warning for warning in a_logic.assess(a_case).warnings if "cannot become red" in warning]
+    assert len(told) == (1 / (n + 1) > 0.02)
+
+
 def test_it_stops_at_every_report(a_logic: BottleneckOODLogic, a_case: Volume) -> None:
     reports: list[Progress] = []
     a_logic.assess(a_case, progress=reports.append)
@@ -143,6 +186,20 @@ def test_features_that_are_no_numbers_are_grey(
     assert assessment.light == "grey"
     assert assessment.p_value is None
     assert "review the mask" in assessment.sentence
+    # The mask was found all the same.
+    assert assessment.segmentation is not None
+    assert assessment.volume_ml > 0
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_volume_with_a_voxel_that_is_no_number_is_grey(
+    a_logic: BottleneckOODLogic, a_case: Volume, value: float
+) -> None:
+    voxels = a_case.voxels.copy()
+    voxels[5, 20, 20] = value
+    assessment = a_logic.assess(Volume(voxels, a_case.geometry, "CT", "holed"))
+    assert assessment.light == "grey"
+    assert "not a finite number" in assessment.sentence
 
 
 def test_a_model_that_fails_is_grey_and_says_why(
@@ -189,3 +246,26 @@ def test_a_model_without_a_reference_says_how_to_build_one(a_logic: BottleneckOO
     alone = BottleneckOODLogic(a_logic.model.folder, device="cpu")
     with pytest.raises(ReferenceSetError, match="reference build"):
         alone.assess(a_case)
+
+
+def test_labels_that_lie_elsewhere_are_no_outcome(a_logic: BottleneckOODLogic, a_case: Volume) -> None:
+    g = a_case.geometry
+    moved = Geometry(g.size_ijk, g.spacing_mm, (999.0, 0.0, 0.0), g.direction)
+    labels = LabelVolume(np.ones(g.shape, np.uint8), moved, {1: "liver"})
+    cases = [CaseForReference(f"case-{n}", lambda: (a_case, labels)) for n in range(3)]
+    with pytest.raises(ReferenceSetError, match="0 could be used"):
+        a_logic.build_reference("elsewhere", cases)
+
+
+def test_the_acquisition_is_kept_with_the_reference_s_cases(
+    a_logic: BottleneckOODLogic, a_case: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[ReferenceCase] = []
+
+    def catch(_name: str, _model: str, _features: object, cases: list[ReferenceCase], *_: object, **__: object) -> None:
+        kept.extend(cases)
+
+    monkeypatch.setattr(building, "build_reference", catch)
+    told = Volume(a_case.voxels, a_case.geometry, "CT", "told", {"kernel": "B30f", "kvp": 120.0})
+    a_logic.build_reference("one", [CaseForReference("one", lambda: (told, None), {"site": "north"})])
+    assert kept[0].facts == {"kernel": "B30f", "kvp": "120.0", "site": "north"}

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from BottleneckOODLib.atomic_folder import written_whole
+from BottleneckOODLib.errors import OutputError
+
+MARKER = "record.json"
+
+
+def write(folder: Path, text: str, *, overwrite: bool) -> None:
+    with written_whole(folder, overwrite=overwrite, marker=MARKER) as temporary:
+        (temporary / MARKER).write_text(text)
+
+
+def test_an_earlier_result_is_replaced_when_asked(tmp_path: Path) -> None:
+    write(tmp_path / "case", "old", overwrite=False)
+    with pytest.raises(OutputError, match="was kept"):
+        write(tmp_path / "case", "new", overwrite=False)
+    write(tmp_path / "case", "new", overwrite=True)
+    assert (tmp_path / "case" / MARKER).read_text() == "new"
+    assert [p.name for p in tmp_path.iterdir()] == ["case"]
+
+
+def test_a_folder_that_is_no_earlier_result_is_never_replaced(tmp_path: Path) -> None:
+    scans = tmp_path / "patient"
+    scans.mkdir()
+    (scans / "slice-1.dcm").write_bytes(b"precious")
+    with pytest.raises(OutputError, match="something else than an earlier result"):
+        write(scans, "new", overwrite=True)
+    assert (scans / "slice-1.dcm").read_bytes() == b"precious"
+    assert [p.name for p in tmp_path.iterdir()] == ["patient"]
+
+
+def test_a_file_in_its_place_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "case").write_text("a file")
+    with pytest.raises(OutputError):
+        write(tmp_path / "case", "new", overwrite=True)
+    assert (tmp_path / "case").read_text() == "a file"
+
+
+def test_an_empty_folder_may_be_filled(tmp_path: Path) -> None:
+    (tmp_path / "case").mkdir()
+    write(tmp_path / "case", "new", overwrite=True)
+    assert (tmp_path / "case" / MARKER).read_text() == "new"
+
+
+def test_an_error_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    write(tmp_path / "case", "old", overwrite=False)
+
+    def fail() -> None:
+        with written_whole(tmp_path / "case", overwrite=True, marker=MARKER) as temporary:
+            (temporary / MARKER).write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert (tmp_path / "case" / MARKER).read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["case"]
