@@ -36,6 +36,7 @@ def write_demo_folder(training: Path, output: Path, version: str) -> ModelFolder
         weights = safetensors.torch.load_file(training / WEIGHTS)
         # Half precision halves what every clone of the repository carries, and changes no mask that was measured.
         safetensors.torch.save_file({name: value.half() for name, value in weights.items()}, output / WEIGHTS)
+        (output / WEIGHTS).chmod(0o644)
     except (OSError, ValueError, SafetensorError):
         message = f"The folder {training} holds no finished training; run: bottleneck-ood model train-demo."
         raise ModelError(message) from None
