@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from BottleneckOODLib.errors import OutputError
 
 
 @contextmanager
-def written_whole(folder: Path, *, overwrite: bool, marker: str) -> Iterator[Path]:
+def written_whole(folder: Path, *, overwrite: bool, known: Collection[str]) -> Iterator[Path]:
     """Give a temporary folder to fill, and put it in the place of ``folder`` when the block ends without an error.
 
     An existing folder goes only after the new one stands. Whatever goes wrong, nothing half-written is left.
@@ -21,14 +21,14 @@ def written_whole(folder: Path, *, overwrite: bool, marker: str) -> Iterator[Pat
     Args:
         folder: The folder to make.
         overwrite: Replace an existing one.
-        marker: File that tells an earlier result; a folder with anything else in it is never replaced.
+        known: Names of the files of such a result; a folder with anything else in it is never replaced.
 
     Raises:
         OutputError: ``folder`` exists and may not be replaced, or it cannot be written.
     """
     temporary: Path | None = None
     try:
-        _check_replaceable(folder, overwrite=overwrite, marker=marker)
+        check_replaceable(folder, overwrite=overwrite, known=known)
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
         # mkdtemp makes it private; results are to be read like any other file of the user's.
@@ -48,14 +48,22 @@ def written_whole(folder: Path, *, overwrite: bool, marker: str) -> Iterator[Pat
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _check_replaceable(folder: Path, *, overwrite: bool, marker: str) -> None:
+def check_replaceable(folder: Path, *, overwrite: bool, known: Collection[str]) -> None:
+    """Refuse to replace what is no earlier result, or holds more than one.
+
+    Raises:
+        OutputError: ``folder`` exists and ``overwrite`` is not set, or something else than ``known`` lies in it.
+    """
     if not folder.exists():
         return
     if not overwrite:
         message = f"The folder {folder} exists already and was kept; choose another place, or allow overwriting."
         raise OutputError(message)
-    if not folder.is_dir() or (any(folder.iterdir()) and not (folder / marker).is_file()):
-        message = f"{folder} holds something else than an earlier result and was kept; choose another place."
+    foreign = (
+        sorted(path.name for path in folder.iterdir() if path.name not in known) if folder.is_dir() else ["a file"]
+    )
+    if foreign:
+        message = f"The folder {folder} holds more than an earlier result ({foreign[0]}) and was kept; move that away."
         raise OutputError(message)
 
 

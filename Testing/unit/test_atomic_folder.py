@@ -11,7 +11,7 @@ MARKER = "record.json"
 
 
 def write(folder: Path, text: str, *, overwrite: bool) -> None:
-    with written_whole(folder, overwrite=overwrite, marker=MARKER) as temporary:
+    with written_whole(folder, overwrite=overwrite, known=(MARKER,)) as temporary:
         (temporary / MARKER).write_text(text)
 
 
@@ -28,7 +28,7 @@ def test_a_folder_that_is_no_earlier_result_is_never_replaced(tmp_path: Path) ->
     scans = tmp_path / "patient"
     scans.mkdir()
     (scans / "slice-1.dcm").write_bytes(b"precious")
-    with pytest.raises(OutputError, match="something else than an earlier result"):
+    with pytest.raises(OutputError, match=r"slice-1\.dcm"):
         write(scans, "new", overwrite=True)
     assert (scans / "slice-1.dcm").read_bytes() == b"precious"
     assert [p.name for p in tmp_path.iterdir()] == ["patient"]
@@ -51,7 +51,7 @@ def test_an_error_leaves_everything_as_it_was(tmp_path: Path) -> None:
     write(tmp_path / "case", "old", overwrite=False)
 
     def fail() -> None:
-        with written_whole(tmp_path / "case", overwrite=True, marker=MARKER) as temporary:
+        with written_whole(tmp_path / "case", overwrite=True, known=(MARKER,)) as temporary:
             (temporary / MARKER).write_text("half")
             raise KeyboardInterrupt
 
@@ -59,3 +59,12 @@ def test_an_error_leaves_everything_as_it_was(tmp_path: Path) -> None:
         fail()
     assert (tmp_path / "case" / MARKER).read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["case"]
+
+
+def test_a_file_that_the_user_put_beside_a_result_is_never_lost(tmp_path: Path) -> None:
+    write(tmp_path / "case", "old", overwrite=False)
+    (tmp_path / "case" / "edited.seg.nrrd").write_text("an afternoon's work")
+    with pytest.raises(OutputError, match=r"edited\.seg\.nrrd"):
+        write(tmp_path / "case", "new", overwrite=True)
+    assert (tmp_path / "case" / "edited.seg.nrrd").read_text() == "an afternoon's work"
+    assert (tmp_path / "case" / MARKER).read_text() == "old"

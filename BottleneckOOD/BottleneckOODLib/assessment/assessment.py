@@ -17,6 +17,8 @@ from BottleneckOODLib.ood.placement import Placement
 from BottleneckOODLib.reference.scoring import Neighbour, PartScore
 
 OVERVIEW_FILE, SCENE_FILE = "overview.png", "scene.mrb"
+CASE_FILES = (RECORD_FILE, SEGMENTATION_FILE, OVERVIEW_FILE, SCENE_FILE)
+"""Everything that ``Assessment.save`` writes."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ class Assessment:
             message = f"The case name {self.case_id!r} cannot be that of a folder; use {safe_name(self.case_id)!r}."
             raise OutputError(message)
         target = Path(folder) / self.case_id
-        with written_whole(target, overwrite=overwrite, marker=RECORD_FILE) as temporary:
+        with written_whole(target, overwrite=overwrite, known=CASE_FILES) as temporary:
             if self.segmentation is not None:
                 write_label_volume(self.segmentation, temporary / SEGMENTATION_FILE)
             write_record(self, temporary / RECORD_FILE)

@@ -113,12 +113,15 @@ def check_writable(folder: Path) -> None:
 
 
 def check_names(names: list[str], output: Path, *, overwrite: bool) -> None:
-    """Refuse two cases of one name, and results that exist already, before any work is done.
+    """Refuse two cases of one name, and folders that may not be replaced, before any work is done.
 
     Raises:
         InputError: Two inputs would share one folder.
-        OutputError: A case's folder exists and ``overwrite`` is not set.
+        OutputError: A case's folder exists and ``overwrite`` is not set, or it holds more than an earlier result.
     """
+    from BottleneckOODLib.assessment.assessment import CASE_FILES  # noqa: PLC0415 - keeps --help fast
+    from BottleneckOODLib.atomic_folder import check_replaceable  # noqa: PLC0415 - keeps --help fast
+
     for name in names:
         if names.count(name) > 1:
             message = f"Several inputs have the case name {name}; assess them one by one with --case-id."
@@ -128,6 +131,7 @@ def check_names(names: list[str], output: Path, *, overwrite: bool) -> None:
                 f"The folder {output / name} exists already and was kept; choose another --output, or add --overwrite."
             )
             raise OutputError(message)
+        check_replaceable(output / name, overwrite=overwrite, known=CASE_FILES)
 
 
 def _scene_writer() -> Callable[[Assessment, Path], None]:

@@ -118,7 +118,7 @@ class Reference:
         Raises:
             OutputError: The folder exists and ``overwrite`` is not set, or cannot be written.
         """
-        with written_whole(folder, overwrite=overwrite, marker=REFERENCE_FILE) as temporary:
+        with written_whole(folder, overwrite=overwrite, known=(REFERENCE_FILE, ARRAYS_FILE, CASES_FILE)) as temporary:
             self._write(temporary)
             # Before an older one goes: what was written can be read.
             return Reference.load(temporary)
