@@ -289,7 +289,7 @@ class BottleneckOODLogic:
     def _judged(
         self, case_id: str, volume: Volume, checks: list[Check], measured: _Measured, score: Score, clock: StepClock
     ) -> Assessment:
-        own = [*checks, *mask_checks(measured.mask)]
+        own = [*checks, *mask_checks(measured.mask, largest_part_only=self.model.inference.largest_part_only)]
         light = overall_light(score.p_value, own)
         hard, soft = ([c.message for c in own if c.state == state] for state in ("hard", "soft"))
         # A plain fact is the better reason; a soft one only where the light is its doing and not the p-value's.

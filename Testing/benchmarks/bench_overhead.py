@@ -1,5 +1,8 @@
 """What the OOD work costs over MONAI's SlidingWindowInferer alone: same network, volume and device, in one run.
 
+The work on the bottleneck (hook, pooling, scoring, placing) is the ratio; the questions to image and mask, which need
+no network, stand in a row of their own.
+
 Usage: python Testing/benchmarks/bench_overhead.py [VOLUME] [--repeats 15]
 """
 
@@ -13,6 +16,8 @@ from collections.abc import Callable
 import torch
 from monai.inferers import SlidingWindowInferer
 
+from BottleneckOODLib.imaging.body import body_layout, body_mask, intensity_histogram, thinned
+from BottleneckOODLib.imaging.mask_features import marked_parts, mask_features
 from BottleneckOODLib.imaging.reading import read_volume
 from BottleneckOODLib.logic import BottleneckOODLogic
 from BottleneckOODLib.model.preprocessing import Preprocessing
@@ -34,7 +39,7 @@ def main() -> None:
     logic = BottleneckOODLogic()
     segmenter, reference = logic.segmenter, logic.reference
     volume = read_volume(arguments.volume)
-    tensor, _ = Preprocessing.of_model(logic.model).apply(volume)
+    tensor, grid = Preprocessing.of_model(logic.model).apply(volume)
     settings = logic.model.inference
     inferer = SlidingWindowInferer(settings.patch, 4, settings.overlap, settings.blend, cval=segmenter._air)
     batch = torch.from_numpy(tensor)[None, None]
@@ -48,17 +53,28 @@ def main() -> None:
         spaces = {"bottleneck": features}
         return reference.score(spaces), reference.neighbours(features), reference.place(features)
 
+    output = segmenter.run(tensor)
+    mask = grid.restore(output.logits, logic.model.labels)
+
+    def measured() -> object:
+        thin, _ = thinned(volume)
+        body = body_mask(thin)
+        parts = marked_parts(output.logits.argmax(axis=0) > 0, grid.voxel_volume_ml)
+        return intensity_histogram(thin, body), body_layout(thin, body), mask_features(mask, volume, body, parts)
+
     plain(), with_ood()
-    alone, ours, ratios = [], [], []
+    alone, ours, ratios, checks = [], [], [], []
     for _ in range(arguments.repeats):
         alone.append(seconds(plain))
         ours.append(seconds(with_ood))
         ratios.append(ours[-1] / alone[-1])
+        checks.append(seconds(measured))
     print(
         f"volume {volume.name}, {segmenter.window_count(tensor.shape)} windows, "
         f"{arguments.repeats} pairs, device {segmenter.device}"
     )
-    for name, values in (("inferer alone, s", alone), ("with OOD, s", ours), ("ratio", ratios)):
+    rows = {"inferer alone, s": alone, "with OOD, s": ours, "ratio": ratios, "image and mask, s": checks}
+    for name, values in rows.items():
         print(f"{name:18s} min {min(values):.3f}  median {statistics.median(values):.3f}  max {max(values):.3f}")
 
 

@@ -57,8 +57,13 @@ def input_checks(volume: Volume, model_modality: str) -> list[Check]:
     ]
 
 
-def mask_checks(measured: MaskFeatures | None) -> list[Check]:
-    """Questions to the mask alone."""
+def mask_checks(measured: MaskFeatures | None, *, largest_part_only: bool = False) -> list[Check]:
+    """Questions to the mask alone.
+
+    Args:
+        measured: Its features; None for an empty mask.
+        largest_part_only: Whether the other parts that the model marked were left out of the mask.
+    """
     if measured is None:
         return [Check("mask_present", "hard", "The model found no liver in this image.")]
     checks = []
@@ -68,7 +73,9 @@ def mask_checks(measured: MaskFeatures | None) -> list[Check]:
         checks.append(Check("mask_present", "met", f"The mask has {measured.volume_ml:.0f} ml."))
     parts = "one part" if measured.n_components == 1 else f"{measured.n_components} parts"
     scattered = measured.largest_share < _LEAST_LARGEST_SHARE
-    note = f"The model marked {parts}; the largest holds {100 * measured.largest_share:.0f}% of what it marked."
+    share = f"{100 * measured.largest_share:.0f}% of it"
+    kept = f"only the largest, {share}, is kept" if largest_part_only else f"the largest holds {share}"
+    note = f"The model marked {parts}." if measured.n_components == 1 else f"The model marked {parts}; {kept}."
     checks.append(Check("mask_components", "soft" if scattered else "met", note))
     cut = measured.border_share > _NOTABLE_BORDER_SHARE
     edge = f"The scan's edge cuts the mask ({100 * measured.border_share:.0f}% of its surface)."

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 from BottleneckOODLib.cli.parsing import add_command, whole_number
@@ -14,7 +15,9 @@ from BottleneckOODLib.errors import InputError, ReferenceSetError
 if TYPE_CHECKING:
     from BottleneckOODLib.imaging.volume import LabelVolume, Volume
     from BottleneckOODLib.logic import CaseForReference
+    from BottleneckOODLib.reference.reference_folder import ReferenceCase
 
+GOOD_DICE = 0.9
 _CASES = """\
 A CSV of cases has a column "image", and may have "case_id", "label" (a label map of the organ) and facts of the
 acquisition, which are kept with the reference (so no names); paths are relative to the CSV. A folder gives every
@@ -74,8 +77,14 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     build.add_argument("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps")
     build.add_argument("--overwrite", action="store_true", help="replace a reference that exists already")
     build.set_defaults(run=run_build)
-    show = add_command(actions, "show", "show what a reference holds", ["bottleneck-ood reference show demo"])
+    show = add_command(
+        actions,
+        "show",
+        "show what a reference holds",
+        ["bottleneck-ood reference show demo", "bottleneck-ood reference show demo --by slice_thickness_mm"],
+    )
     show.add_argument("reference", metavar="R", help="name or folder")
+    show.add_argument("--by", metavar="FACT", help="also the Dice of its cases by a fact of their acquisition")
     show.set_defaults(run=run_show)
     listing = add_command(actions, "list", "list the references that can be named", ["bottleneck-ood reference list"])
     listing.set_defaults(run=run_list)
@@ -136,12 +145,15 @@ def run_show(arguments: argparse.Namespace) -> int:
         "spaces": ", ".join(f"{name} ({space.features.shape[1]})" for name, space in reference.spaces.items()),
         "Dice of its cases": "unknown"
         if not outcomes
-        else f"median {outcomes[len(outcomes) // 2]:.3f}, lowest {outcomes[0]:.3f}, known for {len(outcomes)}",
+        else f"mean {fmean(outcomes):.3f}, median {median(outcomes):.3f}, lowest {outcomes[0]:.3f}, "
+        f"at least 0.9 in {100 * fmean(d >= GOOD_DICE for d in outcomes):.0f}%, known for {len(outcomes)}",
         "made by model": reference.model_fingerprint,
         "fingerprint": reference.fingerprint,
     }
     for key, value in rows.items():
         print(f"{key + ':':22s} {value}")
+    if arguments.by is not None:
+        print(_dice_by(arguments.by, reference.cases))
     return 0
 
 
@@ -158,6 +170,21 @@ def run_list(_arguments: argparse.Namespace) -> int:
             continue
         print(f"{name:16s} {len(reference.cases)} cases, made by model {reference.model_fingerprint[:8]}")
     return 0
+
+
+def _dice_by(fact: str, cases: Sequence[ReferenceCase]) -> str:
+    groups: dict[str, list[float]] = {}
+    for case in cases:
+        if case.dice is not None and fact in case.facts:
+            groups.setdefault(case.facts[fact], []).append(case.dice)
+    if not groups:
+        known = ", ".join(sorted({name for case in cases for name in case.facts})) or "none"
+        message = f"No case with a Dice has the fact {fact}; the facts are: {known}."
+        raise InputError(message)
+    lines = [f"Dice by {fact}:"]
+    for value in sorted(groups):
+        lines.append(f"  {value:18s} mean {sum(groups[value]) / len(groups[value]):.3f}, {len(groups[value])} cases")
+    return "\n".join(lines)
 
 
 def _in_words(choice: Mapping[str, Any]) -> str:

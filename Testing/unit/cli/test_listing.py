@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def test_a_reference_is_shown_with_its_cases(capsys: Captured) -> None:
     assert rows["smallest p-value"] == f"{1 / (n_cases + 1):.4f}"
     assert rows["made by model"] == known["model_fingerprint"]
     assert "bottleneck" in rows["spaces"]
-    assert rows["Dice of its cases"].startswith("median 0.")
+    assert rows["Dice of its cases"].startswith("mean 0.")
 
 
 def test_the_demo_reference_was_made_by_the_demo_model() -> None:
@@ -140,3 +141,15 @@ def test_a_damaged_one_does_not_hide_the_others(kind: str, the_users_own_folder:
     said = capsys.readouterr()
     assert [line.split()[0] for line in said.out.splitlines() if "damaged" not in line] == ["demo", "mine"]
     assert "a-damaged" in said.out + said.err
+
+
+def test_the_outcomes_are_told_by_a_fact_of_the_acquisition(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reference", "show", "demo", "--by", "contrast_phase"]) == 0
+    told = capsys.readouterr().out
+    counts = [int(line.split(", ")[1].split()[0]) for line in told.split("Dice by contrast_phase:")[1].splitlines()[1:]]
+    assert sum(counts) == int(re.search(r"^cases: +(\d+)", told, flags=re.MULTILINE)[1])  # type: ignore[index]
+
+
+def test_a_fact_that_no_case_has_is_refused_with_those_that_they_have(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reference", "show", "demo", "--by", "kernel"]) == 2
+    assert "contrast_phase" in capsys.readouterr().err
