@@ -14,7 +14,14 @@ import numpy.typing as npt
 
 from BottleneckOODLib import __version__
 from BottleneckOODLib.assessment.assessment import Assessment, InputFacts, MapPoint, ModelFacts, ReferenceFacts
-from BottleneckOODLib.assessment.checks import Check, calibrated_checks, input_checks, mask_checks, overall_light
+from BottleneckOODLib.assessment.checks import (
+    Check,
+    calibrated_checks,
+    input_checks,
+    mask_checks,
+    orientation_check,
+    overall_light,
+)
 from BottleneckOODLib.assessment.record import TIMED_STEPS
 from BottleneckOODLib.assessment.wording import light_sentence, preliminary_sentence
 from BottleneckOODLib.catalogue import find_model, find_reference, list_references
@@ -289,7 +296,8 @@ class BottleneckOODLogic:
     def _judged(
         self, case_id: str, volume: Volume, checks: list[Check], measured: _Measured, score: Score, clock: StepClock
     ) -> Assessment:
-        own = [*checks, *mask_checks(measured.mask, largest_part_only=self.model.inference.largest_part_only)]
+        own = [*checks, orientation_check(measured.features["body_layout"], self.model.modality)]
+        own += mask_checks(measured.mask, largest_part_only=self.model.inference.largest_part_only)
         light = overall_light(score.p_value, own)
         hard, soft = ([c.message for c in own if c.state == state] for state in ("hard", "soft"))
         # A plain fact is the better reason; a soft one only where the light is its doing and not the p-value's.

@@ -12,7 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from BottleneckOODLib.assessment.checks import Check, calibrated_checks, input_checks, mask_checks, overall_light
+from BottleneckOODLib.assessment.checks import (
+    Check,
+    calibrated_checks,
+    input_checks,
+    mask_checks,
+    orientation_check,
+    overall_light,
+)
+from BottleneckOODLib.imaging.body import BODY_LAYOUT_NAMES, body_layout
 from BottleneckOODLib.imaging.mask_features import MaskFeatures
 from BottleneckOODLib.imaging.volume import Geometry, Modality, Volume
 from BottleneckOODLib.reference.scoring import PartScore
@@ -279,3 +287,34 @@ def test_a_smaller_p_value_never_brings_a_better_light(one: float, other: float,
 @given(st.sampled_from([None, math.nan, math.inf, -math.inf, 0.0, -0.5, 1.5]), checks_of_any_state)
 def test_without_a_p_value_the_light_is_grey_whatever_the_checks(p_value: float | None, checks: list[Check]) -> None:
     assert overall_light(p_value, checks) == "grey"
+
+
+def layout(**changes: float) -> np.ndarray:
+    usual = {"air_share": 0.3, "air_superior": 0.2, "bone_share": 0.2, "bone_posterior": 0.15}
+    return np.array([{**dict.fromkeys(BODY_LAYOUT_NAMES, 0.0), **usual, **changes}[name] for name in BODY_LAYOUT_NAMES])
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({}, "met"),
+        ({"bone_posterior": -0.12}, "soft"),
+        ({"air_superior": -0.3}, "soft"),
+        # Gas in the bowel of a scan without lungs.
+        ({"air_superior": -0.3, "air_share": 0.1}, "met"),
+        ({"bone_posterior": 0.0}, "not_assessed"),
+    ],
+)
+def test_a_spine_in_front_or_lungs_below_are_noticed(changes: dict[str, float], state: str) -> None:
+    check = orientation_check(layout(**changes))
+    assert (check.name, check.state) == ("orientation", state)
+
+
+def test_turning_an_image_round_turns_the_answer() -> None:
+    z, y, x = np.ogrid[:30, :40, :60]
+    body = ((x - 30) / 26) ** 2 + ((y - 20) / 16) ** 2 + 0 * z < 1
+    spine = (x - 30) ** 2 + (y - 31) ** 2 + 0 * z < 9
+    voxels = np.where(spine, 600.0, np.where(body, 40.0, -1000.0)).astype(np.float32)
+    assert orientation_check(body_layout(voxels, body)).state == "met"
+    turned = voxels[:, ::-1], body[:, ::-1]
+    assert orientation_check(body_layout(*turned)).state == "soft"

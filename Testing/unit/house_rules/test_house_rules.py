@@ -92,3 +92,16 @@ def test_everything_installed_is_pinned(repository: Path) -> None:
     needed = {name.lower().replace("_", "-") for name in re.findall(r'"([A-Za-z0-9_.-]+)>=', block)}
     assert needed
     assert needed <= names
+
+
+def test_every_field_of_an_assessment_is_documented(repository: Path) -> None:
+    page = (repository / "docs" / "files.md").read_text(encoding="utf-8")
+    saved = repository / "Testing" / "formats" / "v1" / "assessment" / "case" / "assessment.json"
+    document = json.loads(saved.read_text(encoding="utf-8"))
+    fields = set(document)
+    for name in ("input", "model", "reference", "segmentation", "ood", "placement", "timings_s"):
+        fields |= set(document[name])
+    for name in ("checks", "neighbours"):
+        fields |= set(document[name][0])
+    fields |= set(document["ood"]["parts"]["bottleneck"])
+    assert {field for field in fields if f"`{field}`" not in page} == set()
