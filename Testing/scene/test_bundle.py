@@ -211,3 +211,11 @@ def test_texts_with_signs_come_back(make_assessment: MakeAssessment, read_bundle
     warnings = ("a & b < c > d \" ' ]]> \\ %20 é 患\n",)
     write_scene(make_assessment(warnings=warnings), tmp_path / "scene.mrb")
     assert assessments_in(read_bundle(tmp_path / "scene.mrb"))["case-7"].warnings == warnings
+
+
+def test_a_relative_path_will_do(
+    an_assessment: Assessment, read_bundle: ReadBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    an_assessment.save("out", scene_writer=write_scene)
+    assert set(assessments_in(read_bundle(tmp_path / "out" / "case-7" / "scene.mrb"))) == {"case-7"}

@@ -25,7 +25,7 @@ def write_scene(assessment: Assessment, path: Path) -> None:
     try:
         volume_node = None if assessment.volume is None else add_volume_node(scene, assessment.volume)
         show(assessment, scene, volume_node)
-        if not scene.WriteToMRB(str(path), None):
+        if not scene.WriteToMRB(str(path.resolve()), None):
             message = f"The scene {path.name} cannot be written; check the folder's permissions and the free space."
             raise OutputError(message)
     finally:
