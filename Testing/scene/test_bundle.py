@@ -56,7 +56,7 @@ def test_every_voxel_of_the_image_comes_back_in_its_place(
     before = an_assessment.volume
     assert before is not None
     after = volume_from_node(first(read_bundle(tmp_path / "scene.mrb"), "vtkMRMLScalarVolumeNode"))
-    assert after.name == before.name
+    assert after.name == an_assessment.case_id
     # Readers may turn an axis round, so voxels are looked up by their place in the patient.
     k, j, i = np.indices(before.voxels.shape).reshape(3, -1)
     places = before.geometry.ijk_to_lps(np.stack([i, j, k], axis=1).astype(float))

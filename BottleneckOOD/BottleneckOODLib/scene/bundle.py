@@ -23,7 +23,9 @@ def write_scene(assessment: Assessment, path: Path) -> None:
     segmentations = slicer.vtkSlicerSegmentationsModuleLogic()
     segmentations.SetMRMLScene(scene)
     try:
-        volume_node = None if assessment.volume is None else add_volume_node(scene, assessment.volume)
+        volume_node = (
+            None if assessment.volume is None else add_volume_node(scene, assessment.volume, assessment.case_id)
+        )
         show(assessment, scene, volume_node)
         if not scene.WriteToMRB(str(path.resolve()), None):
             message = f"The scene {path.name} cannot be written; check the folder's permissions and the free space."

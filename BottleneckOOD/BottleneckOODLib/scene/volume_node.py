@@ -44,9 +44,9 @@ def geometry_from_ras_matrix(ijk_to_ras: FloatArray, size_ijk: tuple[int, int, i
     )
 
 
-def add_volume_node(scene: Any, volume: Volume) -> Any:
-    """Add a ``vtkMRMLScalarVolumeNode`` with the volume's voxels (copied) and geometry."""
-    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", node_name(volume.name))
+def add_volume_node(scene: Any, volume: Volume, name: str | None = None) -> Any:
+    """Add a ``vtkMRMLScalarVolumeNode`` with the volume's voxels (copied) and geometry; None takes its own name."""
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", node_name(name or volume.name))
     node.SetAndObserveImageData(image_data(volume.voxels))
     node.SetIJKToRASMatrix(vtk_matrix(ijk_to_ras_matrix(volume.geometry)))
     node.CreateDefaultDisplayNodes()
