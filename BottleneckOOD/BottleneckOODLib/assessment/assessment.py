@@ -121,6 +121,7 @@ class Assessment:
         folder: str | Path,
         *,
         overwrite: bool = False,
+        picture: bool = True,
         scene_writer: Callable[[Assessment, Path], None] | None = None,
     ) -> Path:
         """Write ``folder/<case_id>/`` whole or not at all: record, segmentation, overview, and a scene on request.
@@ -128,6 +129,7 @@ class Assessment:
         Args:
             folder: Where the case's folder goes.
             overwrite: Replace the case's folder; the old one goes only after the new one stands.
+            picture: Whether the overview is drawn.
             scene_writer: Writes the MRML scene, such as ``scene.bundle.write_scene``.
 
         Returns:
@@ -136,8 +138,6 @@ class Assessment:
         Raises:
             OutputError: The case's folder exists and ``overwrite`` is not set, or it cannot be written.
         """
-        from BottleneckOODLib.assessment.figures import write_overview  # noqa: PLC0415 - matplotlib only for pictures
-
         if safe_name(self.case_id) != self.case_id:
             message = f"The case name {self.case_id!r} cannot be that of a folder; use {safe_name(self.case_id)!r}."
             raise OutputError(message)
@@ -146,7 +146,10 @@ class Assessment:
             if self.segmentation is not None:
                 write_label_volume(self.segmentation, temporary / SEGMENTATION_FILE)
             write_record(self, temporary / RECORD_FILE)
-            write_overview(self, temporary / OVERVIEW_FILE)
+            if picture:
+                from BottleneckOODLib.assessment.figures import write_overview  # noqa: PLC0415 - imports matplotlib
+
+                write_overview(self, temporary / OVERVIEW_FILE)
             if scene_writer is not None:
                 scene_writer(self, temporary / SCENE_FILE)
         return target

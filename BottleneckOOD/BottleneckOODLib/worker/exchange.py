@@ -1,0 +1,58 @@
+"""The private folder through which volumes and assessments go from one process to the other."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from BottleneckOODLib.assessment.typed_json import as_type
+from BottleneckOODLib.errors import InputError
+from BottleneckOODLib.imaging.volume import Geometry, Volume
+
+VOXELS_FILE, FACTS_FILE = "voxels.npy", "volume.json"
+_MODALITIES = ("CT", "MR", "unknown")
+
+
+def put_volume(volume: Volume, folder: Path) -> None:
+    """Write a volume for the other process, voxels first.
+
+    Raises:
+        OSError: The folder exists, or cannot be written.
+    """
+    folder.mkdir(mode=0o700)
+    np.save(folder / VOXELS_FILE, volume.voxels, allow_pickle=False)
+    facts = {
+        "geometry": asdict(volume.geometry),
+        "modality": volume.modality,
+        "name": volume.name,
+        "warnings": list(volume.warnings),
+    }
+    (folder / FACTS_FILE).write_text(json.dumps(facts), encoding="utf-8")
+
+
+def take_volume(folder: Path) -> Volume:
+    """Read what ``put_volume`` wrote, to the last digit; the files are then no longer needed.
+
+    Raises:
+        InputError: The files are missing or damaged.
+    """
+    try:
+        voxels = np.load(folder / VOXELS_FILE, allow_pickle=False)
+        facts = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
+        grid, modality = facts["geometry"], facts["modality"]
+        geometry = Geometry(
+            as_type(tuple[int, int, int], grid["size_ijk"]),
+            as_type(tuple[float, float, float], grid["spacing_mm"]),
+            as_type(tuple[float, float, float], grid["origin_lps_mm"]),
+            tuple(float(value) for value in grid["direction"]),
+        )
+        if modality not in _MODALITIES:
+            raise ValueError(modality)
+        warnings = tuple(str(warning) for warning in facts["warnings"])
+        return Volume(voxels, geometry, modality, str(facts["name"]), warnings=warnings)
+    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        message = "The volume could not be handed to the worker; check the free space of the temporary folder."
+        raise InputError(message) from None

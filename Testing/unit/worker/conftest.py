@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from BottleneckOODLib.imaging.volume import Geometry, Volume
+from BottleneckOODLib.worker.client import Done, Event, Failed, WorkerClient
+from BottleneckOODLib.worker.protocol import Working
+
+FORMATS = Path(__file__).resolve().parents[2] / "formats" / "v1"
+SMALL_MODEL = {"model": str(FORMATS / "model"), "reference": str(FORMATS / "reference"), "device": "cpu"}
+
+
+@pytest.fixture
+def a_volume() -> Volume:
+    """A noisy round body at an oblique place."""
+    z, y, x = np.ogrid[:20, :40, :56]
+    body = ((x - 28) / 23) ** 2 + ((y - 20) / 15) ** 2 + 0 * z < 1
+    voxels = np.where(body, 40.0, -1000.0) + np.random.default_rng(0).normal(0, 10, (20, 40, 56))
+    direction = (0.8, -0.6, 0.0, 0.6, 0.8, 0.0, 0.0, 0.0, 1.0)
+    geometry = Geometry((56, 40, 20), (5.1, 4.9, 5.0), (1 / 3, -7.0, 1e3), direction)
+    return Volume(voxels.astype(np.float32), geometry, "CT", "round", warnings=("a warning",))
+
+
+@pytest.fixture
+def a_client() -> Iterator[WorkerClient]:
+    client = WorkerClient()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def small_model() -> dict[str, str]:
+    return SMALL_MODEL
+
+
+Until = Callable[..., list[Event]]
+
+
+@pytest.fixture
+def until() -> Until:
+    """Polls as a window's timer does, until an event is of one of the kinds."""
+
+    def wait(client: WorkerClient, *kinds: type, seconds: float = 120.0) -> list[Event]:
+        events: list[Event] = []
+        end = time.monotonic() + seconds
+        wanted = kinds or (Done, Failed)
+        while time.monotonic() < end:
+            events += client.poll()
+            if any(isinstance(event, wanted) for event in events):
+                return events
+            if not client.busy:
+                break
+            time.sleep(0.01)
+        raise AssertionError(f"waited in vain for {wanted}: {events}")
+
+    return wait
+
+
+@pytest.fixture
+def a_working_client(
+    a_client: WorkerClient, a_volume: Volume, small_model: dict[str, str], until: Until
+) -> WorkerClient:
+    """A client whose worker has begun."""
+    a_client.assess(a_volume, "round", **small_model)
+    until(a_client, Working)
+    return a_client

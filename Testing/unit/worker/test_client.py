@@ -1,0 +1,243 @@
+"""A real process each: warm, stopped, killed, hung, and answering with garbage."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from BottleneckOODLib.errors import DependencyError, InputError
+from BottleneckOODLib.imaging.volume import Volume
+from BottleneckOODLib.logic import BottleneckOODLogic
+from BottleneckOODLib.worker import client as client_module
+from BottleneckOODLib.worker.client import Done, Event, Failed, WorkerClient
+from BottleneckOODLib.worker.protocol import Finished, Stop, Working, encode
+
+Until = Callable[..., list[Event]]
+Model = dict[str, str]
+
+
+def process_of(client: WorkerClient) -> subprocess.Popen[bytes]:
+    assert client._process is not None
+    return client._process
+
+
+def exchange_of(client: WorkerClient) -> Path:
+    assert client._exchange is not None
+    return client._exchange
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def a_program(folder: Path, text: str) -> list[str]:
+    """A stand-in for the worker's Python: it ignores its arguments and runs the text."""
+    path = folder / "stand_in.py"
+    path.write_text(f"import sys, time\n{text}\n", encoding="utf-8")
+    return [sys.executable, str(path)]
+
+
+def test_the_result_is_that_of_the_same_logic_here(
+    a_client: WorkerClient, a_volume: Volume, small_model: Model, until: Until
+) -> None:
+    a_client.assess(a_volume, "round", **small_model)
+    events = until(a_client)
+    done = events[-1]
+    assert isinstance(done, Done)
+    here = BottleneckOODLogic(**small_model).assess(a_volume, case_id="round")
+    assert (done.assessment.light, done.assessment.p_value, done.assessment.checks) == (
+        here.light, here.p_value, here.checks,
+    )  # fmt: skip
+    assert done.assessment.segmentation == here.segmentation
+    fractions = [event.fraction for event in events if isinstance(event, Working)]
+    assert fractions == sorted(fractions)
+    assert "Segmenting" in {event.step for event in events if isinstance(event, Working)}
+
+
+def test_the_second_case_finds_the_model_warm_and_leaves_nothing_behind(
+    a_client: WorkerClient, a_volume: Volume, small_model: Model, until: Until
+) -> None:
+    warm = []
+    for name in ("first", "second"):
+        a_client.assess(a_volume, name, **small_model)
+        done = until(a_client)[-1]
+        assert isinstance(done, Done)
+        assert done.assessment.case_id == name
+        warm.append(done.warm)
+    assert warm == [False, True]
+    assert [path.name for path in exchange_of(a_client).iterdir()] == ["worker.log"]
+
+
+def test_a_wrong_input_is_the_logic_s_sentence_and_the_worker_stays(
+    a_client: WorkerClient, a_volume: Volume, small_model: Model, until: Until
+) -> None:
+    a_client.assess(a_volume, "round", model="no such model")
+    failed = until(a_client)[-1]
+    assert isinstance(failed, Failed)
+    assert "no such model" in failed.sentence
+    before = process_of(a_client).pid
+    a_client.assess(a_volume, "round", **small_model)
+    assert isinstance(until(a_client)[-1], Done)
+    assert process_of(a_client).pid == before
+
+
+def test_one_job_at_a_time(a_working_client: WorkerClient, a_volume: Volume, small_model: Model) -> None:
+    with pytest.raises(InputError, match="is being assessed"):
+        a_working_client.assess(a_volume, "other", **small_model)
+
+
+@pytest.mark.parametrize("moment_s", [0.0, 0.1, 0.5, 1.0, 2.0])
+def test_it_stops_within_a_second_at_any_moment(
+    a_client: WorkerClient, a_volume: Volume, small_model: Model, until: Until, moment_s: float
+) -> None:
+    a_client.assess(a_volume, "round", **small_model)
+    end = time.monotonic() + moment_s
+    while time.monotonic() < end and a_client.busy:
+        a_client.poll()
+        time.sleep(0.01)
+    if not a_client.busy:
+        pytest.skip("it was done before")
+    a_client.stop()
+    # Generous for a busy machine; a stop that waits for the model would take far longer.
+    failed = until(a_client, Failed, seconds=5.0)[-1]
+    assert isinstance(failed, Failed)
+    assert failed.stopped
+    assert not a_client.busy
+    a_client.assess(a_volume, "round", **small_model)
+    assert isinstance(until(a_client)[-1], Done)
+
+
+def test_a_killed_worker_is_one_sentence_and_the_next_case_gets_a_fresh_one(
+    a_working_client: WorkerClient, a_volume: Volume, small_model: Model, until: Until
+) -> None:
+    exchange = exchange_of(a_working_client)
+    process_of(a_working_client).kill()
+    failed = until(a_working_client)[-1]
+    assert isinstance(failed, Failed)
+    assert "ended unexpectedly" in failed.sentence
+    assert not failed.stopped
+    assert not exchange.exists()
+    a_working_client.assess(a_volume, "round", **small_model)
+    assert isinstance(until(a_working_client)[-1], Done)
+
+
+def test_a_worker_that_died_between_two_cases_is_replaced(
+    a_client: WorkerClient, a_volume: Volume, small_model: Model, until: Until
+) -> None:
+    a_client.assess(a_volume, "round", **small_model)
+    until(a_client)
+    process_of(a_client).kill()
+    process_of(a_client).wait()
+    a_client.assess(a_volume, "round", **small_model)
+    assert isinstance(until(a_client)[-1], Done)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot suspend a process by a signal")
+def test_a_hung_worker_is_ended(a_working_client: WorkerClient, until: Until) -> None:
+    a_working_client._hung_after_s = 0.5
+    pid = process_of(a_working_client).pid
+    os.kill(pid, signal.SIGSTOP)
+    failed = until(a_working_client, Failed)[-1]
+    assert isinstance(failed, Failed)
+    assert "does not answer" in failed.sentence
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+FINISHED_ELSEWHERE = Finished(1, "../..", warm=True)
+FINISHED_NOWHERE = Finished(1, "nothing", warm=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "print('hello')",
+        "sys.stdout.buffer.write(b'\\xff' * 300_000); sys.stdout.flush(); time.sleep(60)",
+        *(
+            f"sys.stdout.buffer.write({encode(message)!r}); sys.stdout.flush(); time.sleep(60)"
+            for message in (Stop(1), FINISHED_ELSEWHERE, FINISHED_NOWHERE)
+        ),
+        "sys.exit(3)",
+    ],
+)
+def test_garbage_is_one_sentence(a_volume: Volume, until: Until, tmp_path: Path, text: str) -> None:
+    client = WorkerClient(a_program(tmp_path, text))
+    client.assess(a_volume, "round")
+    failed = until(client, seconds=20.0)[-1]
+    assert isinstance(failed, Failed)
+    assert "\n" not in failed.sentence
+    assert "assess the case again" in failed.sentence
+    assert not client.busy
+    assert client._process is None
+
+
+def test_what_the_worker_printed_is_kept_for_a_bug_report(a_volume: Volume, until: Until, tmp_path: Path) -> None:
+    client = WorkerClient(a_program(tmp_path, "print('segmentation fault', file=sys.stderr); sys.exit(1)"))
+    client.assess(a_volume, "round")
+    failed = until(client)[-1]
+    assert isinstance(failed, Failed)
+    assert "segmentation fault" in failed.log
+    assert "segmentation fault" not in failed.sentence
+
+
+def test_a_python_that_is_not_there_is_one_sentence(a_volume: Volume, tmp_path: Path) -> None:
+    client = WorkerClient([str(tmp_path / "no-python")])
+    with pytest.raises(DependencyError, match="no-python"):
+        client.assess(a_volume, "round")
+    assert not client.busy
+
+
+def test_closing_ends_the_process_and_removes_the_folder(a_working_client: WorkerClient) -> None:
+    process, exchange = process_of(a_working_client), exchange_of(a_working_client)
+    a_working_client.close()
+    assert process.poll() is not None
+    assert not exchange.exists()
+    a_working_client.close()
+
+
+def test_the_worker_does_not_outlive_who_started_it(a_volume: Volume, tmp_path: Path) -> None:
+    np.save(tmp_path / "voxels.npy", a_volume.voxels)
+    code = (
+        "import os, sys, numpy as np\n"
+        "from BottleneckOODLib.imaging.volume import Geometry, Volume\n"
+        "from BottleneckOODLib.worker.client import WorkerClient\n"
+        f"voxels = np.load({str(tmp_path / 'voxels.npy')!r})\n"
+        "k, j, i = voxels.shape\n"
+        "geometry = Geometry((i, j, k), (5, 5, 5), (0, 0, 0), (1, 0, 0, 0, 1, 0, 0, 0, 1))\n"
+        "client = WorkerClient()\n"
+        "client.assess(Volume(voxels, geometry, 'CT', 'x'), 'x')\n"
+        "print(client._process.pid, client._exchange, flush=True)\n"
+        "os._exit(1)\n"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False).stdout
+    pid, exchange = told.split(maxsplit=1)
+    end = time.monotonic() + 30
+    while Path(exchange.strip()).exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not Path(exchange.strip()).exists()
+    while is_running(int(pid)) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not is_running(int(pid))
+
+
+def test_asking_needs_neither_torch_nor_qt() -> None:
+    code = "import sys, BottleneckOODLib.worker.client; print(sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    for heavy in ("'torch'", "'monai'", "'umap'", "'slicer'", "'qt'", "'matplotlib'", "'sklearn'"):
+        assert heavy not in loaded
+
+
+def test_the_limits_leave_a_stop_under_a_second() -> None:
+    assert client_module.STOP_WITHIN_S < 1
