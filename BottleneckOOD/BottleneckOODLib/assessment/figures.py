@@ -17,6 +17,7 @@ from matplotlib.patches import Circle, FancyBboxPatch, Polygon, RegularPolygon
 
 from BottleneckOODLib.assessment.wording import (
     BEYOND_MAP,
+    CHECK_SIGNS,
     DEMONSTRATION,
     MAP_NOTE,
     NOT_FOR_CLINICAL_USE,
@@ -38,12 +39,7 @@ CONTOUR_COLOUR = "#4fd8ff"
 _DPI, _WIDTH_IN, _HEIGHT_IN = 100, 12.0, 9.2
 _CT_WINDOW = (-140.0, 240.0)
 _MAX_PIXELS = 420
-_CHECK_SIGNS = {
-    "met": ("●", "#4a7f9c"),
-    "soft": ("▲", "#c98a00"),
-    "hard": ("⬣", "#a3162d"),
-    "not_assessed": ("□", QUIET),
-}
+_CHECK_COLOURS = {"met": "#4a7f9c", "soft": "#c98a00", "hard": "#a3162d", "not_assessed": QUIET}
 
 FloatImage = npt.NDArray[np.float32]
 
@@ -148,7 +144,7 @@ def _draw_checks(figure: Figure, assessment: Assessment) -> None:
     axes.text(0.0, 3.02, "Checks", fontsize=12, fontweight="bold", color=INK, va="center")
     lines: list[tuple[str, str, str]] = []
     for check in assessment.checks:
-        sign, colour = _CHECK_SIGNS[check.state]
+        sign, colour = CHECK_SIGNS[check.state], _CHECK_COLOURS[check.state]
         if check.calibrated:
             part = assessment.parts.get(check.name)
             text = PART_QUESTIONS.get(check.name, check.name) + (f": {part.percentile:.0f} of 100" if part else "")

@@ -11,6 +11,7 @@ STATE_WORDS: Mapping[str, str] = {
     "grey": "Could not be assessed",
 }
 STATE_SHAPES: Mapping[str, str] = {"green": "circle", "amber": "triangle", "red": "octagon", "grey": "square"}
+CHECK_SIGNS: Mapping[str, str] = {"met": "●", "soft": "▲", "hard": "⬣", "not_assessed": "□"}
 NOT_FOR_CLINICAL_USE = "Not for clinical use"
 DEMONSTRATION = "Demonstration model, trained on generated bodies. Not for clinical use."
 PRELIMINARY = "Preliminary"

@@ -1,0 +1,3 @@
+"""What the panel in Slicer shows and does, without Qt."""
+
+__all__: list[str] = []
