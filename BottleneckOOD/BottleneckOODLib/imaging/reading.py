@@ -13,6 +13,7 @@ import SimpleITK as sitk
 from BottleneckOODLib.errors import InputError
 from BottleneckOODLib.imaging.dicom import acquisition_facts, choose_series, list_series, read_series
 from BottleneckOODLib.imaging.headers import (
+    check_meta_header,
     check_nifti_header,
     check_nifti_voxels,
     check_nrrd_header,
@@ -124,6 +125,8 @@ def _read_file(path: Path, modality: Modality | None) -> Volume:
         check_nifti_voxels(path)
     elif suffix in (".nrrd", ".nhdr"):
         warnings = check_nrrd_header(path)
+    else:
+        check_meta_header(path)
     image = _execute(path, suffix)
     try:
         geometry = geometry_of(image)

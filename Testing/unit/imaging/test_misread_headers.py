@@ -91,3 +91,36 @@ def test_any_other_name_becomes_one_that_can(name: str) -> None:
 def test_a_file_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="rename the file"):
         read_volume(tmp_path / "bad\udcff.nii.gz")
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_truncated_metaimage_is_one_sentence_and_nothing_else(
+    tmp_path: Path, compressed: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.mha"
+    sitk.WriteImage(sitk.GetImageFromArray(NOISE), path, useCompression=compressed)
+    whole = path.read_bytes()
+    assert read_volume(path).voxels.shape == NOISE.shape
+    path.write_bytes(whole[:-40])
+    with pytest.raises(InputError, match="truncated"):
+        read_volume(path)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_metaimage_without_its_voxels_names_the_missing_file(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.mhd"
+    sitk.WriteImage(sitk.GetImageFromArray(NOISE), path)
+    assert read_volume(path).voxels.shape == NOISE.shape
+    (tmp_path / "a.raw").unlink()
+    with pytest.raises(InputError, match=r"lie in a\.raw, which is missing"):
+        read_volume(path)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("pixel", [np.uint8, np.int8, np.int16, np.uint16, np.int32, np.uint32, np.float32, np.float64])
+def test_every_pixel_type_of_a_metaimage_is_read(tmp_path: Path, pixel: type) -> None:
+    values = np.clip(np.abs(NOISE), 0, 120).astype(pixel)
+    sitk.WriteImage(sitk.GetImageFromArray(values), tmp_path / "a.mha")
+    np.testing.assert_allclose(read_volume(tmp_path / "a.mha").voxels, values, rtol=1e-6)
