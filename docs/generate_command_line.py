@@ -102,7 +102,9 @@ def _tail() -> str:
 | {DONE} | done, whatever the light: a red case is a result, not a failure |
 | {FAILED} | a fault of the program; run again with `{PROGRAM} --debug ...` to see where, and report it |
 | {WRONG_INPUT} | an input, an option or the output folder was wrong; one sentence on standard error says what and \
-what to do. Of several inputs the good ones are done all the same |
+what to do. Of several inputs those that can be \
+read are done all the same; a wrong option, two inputs of one name, or a result that exists already stops before \
+anything is done |
 | {STOPPED} | stopped with Ctrl+C; cases that were done are kept, the one in work leaves nothing behind |
 
 Results go to standard output; progress, and sentences about what went wrong, go to standard error.

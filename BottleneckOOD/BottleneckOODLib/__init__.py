@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from BottleneckOODLib.assessment.assessment import Assessment
-    from BottleneckOODLib.errors import UserError
+    from BottleneckOODLib.errors import Cancelled, UserError
     from BottleneckOODLib.imaging.reading import read_volume
     from BottleneckOODLib.imaging.volume import Volume
     from BottleneckOODLib.logic import BottleneckOODLogic
@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Assessment": "BottleneckOODLib.assessment.assessment",
     "BottleneckOODLogic": "BottleneckOODLib.logic",
+    "Cancelled": "BottleneckOODLib.errors",
     "CancelToken": "BottleneckOODLib.progress",
     "Progress": "BottleneckOODLib.progress",
     "UserError": "BottleneckOODLib.errors",
@@ -30,6 +31,7 @@ __all__ = [
     "Assessment",
     "BottleneckOODLogic",
     "CancelToken",
+    "Cancelled",
     "Progress",
     "UserError",
     "Volume",

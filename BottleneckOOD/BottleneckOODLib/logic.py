@@ -23,14 +23,14 @@ from BottleneckOODLib.assessment.checks import (
     overall_light,
 )
 from BottleneckOODLib.assessment.record import TIMED_STEPS
-from BottleneckOODLib.assessment.wording import light_sentence, preliminary_sentence
+from BottleneckOODLib.assessment.wording import light_sentence, preliminary_sentence, unreachable_levels
 from BottleneckOODLib.catalogue import find_model, find_reference, list_references
 from BottleneckOODLib.errors import ModelError, ReferenceSetError, UserError
 from BottleneckOODLib.imaging.body import body_layout, body_mask, intensity_histogram, thinned
 from BottleneckOODLib.imaging.mask_features import MaskFeatures, marked_parts, mask_features
 from BottleneckOODLib.imaging.reading import case_id_of, read_volume
 from BottleneckOODLib.imaging.volume import LabelVolume, Modality, Volume
-from BottleneckOODLib.ood.calibration import RED_LEVEL, NotFiniteError
+from BottleneckOODLib.ood.calibration import NotFiniteError
 from BottleneckOODLib.ood.metrics import dice
 from BottleneckOODLib.ood.pooling import pool_tokens
 from BottleneckOODLib.progress import CancelToken, ProgressCallback, ProgressReporter, StepClock
@@ -322,14 +322,14 @@ class BottleneckOODLogic:
             p_value=score.p_value,
             percentile=score.percentile,
             parts=score.parts,
-            checks=(*own, *calibrated_checks(score.parts)),
+            checks=(*own, *calibrated_checks(score.parts, None if score.light == "green" else farthest)),
             neighbours=neighbours,
             placement=placement,
             volume_ml=0.0 if measured.mask is None else measured.mask.volume_ml,
             n_components=0 if measured.mask is None else measured.mask.n_components,
             timings_s=clock.seconds(),
             device=measured.device,
-            warnings=(*volume.warnings, *measured.warnings, *_unreachable_levels(score.attainable_p)),
+            warnings=(*volume.warnings, *measured.warnings, *unreachable_levels(score.attainable_p)),
             segmentation=measured.segmentation,
             volume=volume,
         )
@@ -387,13 +387,6 @@ def _check_finite(volume: Volume) -> None:
     if not np.isfinite(volume.voxels).all():
         message = "a voxel is not a finite number"
         raise NotFiniteError(message)
-
-
-def _unreachable_levels(attainable_p: float) -> list[str]:
-    if attainable_p <= RED_LEVEL:
-        return []
-    least = f"With {round(1 / attainable_p) - 1} training cases no p-value below {attainable_p:.3f} exists"
-    return [f"{least}, so the light cannot become red by it; build the reference from more cases."]
 
 
 def _tokens(bottleneck: Bottleneck) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:

@@ -254,7 +254,7 @@ def test_an_output_that_is_a_file_is_one_sentence(
 ) -> None:
     (tmp_path / "out").write_text("mine")
     assert main(["assess", str(a_ct_file), "--output", str(tmp_path / "out")]) == 2
-    assert "cannot be written" in capfd.readouterr().err
+    assert "is a file; choose a folder" in capfd.readouterr().err
     assert (tmp_path / "out").read_text() == "mine"
 
 

@@ -32,7 +32,7 @@ _LEAST_EXTENT_MM = 150.0
 _LEAST_HEIGHT_MM = 20.0
 _GREATEST_EXTENT_MM = 1300.0
 _SPACING_MM = (0.2, 8.0)
-_LEAST_LARGEST_SHARE = 0.5
+_LEAST_LARGEST_SHARE = 0.75
 _NOTABLE_BORDER_SHARE = 0.02
 
 
@@ -99,7 +99,8 @@ def mask_checks(measured: MaskFeatures | None, *, largest_part_only: bool = Fals
         checks.append(Check("mask_present", "met", f"The mask has {measured.volume_ml:.0f} ml."))
     parts = "one part" if measured.n_components == 1 else f"{measured.n_components} parts"
     scattered = measured.largest_share < _LEAST_LARGEST_SHARE
-    share = f"{100 * measured.largest_share:.0f}% of it"
+    # A share that is not the whole is not told as the whole.
+    share = f"{min(99.0, 100 * measured.largest_share):.0f}% of it"
     kept = f"only the largest, {share}, is kept" if largest_part_only else f"the largest holds {share}"
     note = f"The model marked {parts}." if measured.n_components == 1 else f"The model marked {parts}; {kept}."
     checks.append(Check("mask_components", "soft" if scattered else "met", note))
@@ -109,13 +110,19 @@ def mask_checks(measured: MaskFeatures | None, *, largest_part_only: bool = Fals
     return checks
 
 
-def calibrated_checks(parts: Mapping[str, PartScore]) -> list[Check]:
-    """One check for each feature space, for showing; their weight is already in the p-value."""
+def calibrated_checks(parts: Mapping[str, PartScore], named: str | None = None) -> list[Check]:
+    """One check for each feature space, for showing; their weight is already in the p-value.
+
+    Args:
+        parts: Each feature space on its own.
+        named: The space that the sentence names as the reason; it is marked whatever its own p-value.
+    """
     checks = []
     for name, part in parts.items():
         question = PART_QUESTIONS.get(name, name)
         place = f"{question}: more unusual than {part.percentile:.0f} of 100 training cases."
-        checks.append(Check(name, "soft" if part.p_value <= RED_LEVEL else "met", place, calibrated=True))
+        marked = part.p_value <= RED_LEVEL or name == named
+        checks.append(Check(name, "soft" if marked else "met", place, calibrated=True))
     return checks
 
 

@@ -14,6 +14,7 @@ from matplotlib import colormaps, rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyBboxPatch, Polygon, RegularPolygon
+from matplotlib.patheffects import withStroke
 
 from BottleneckOODLib.assessment.wording import (
     BEYOND_MAP,
@@ -39,6 +40,8 @@ CONTOUR_COLOUR = "#4fd8ff"
 _DPI, _WIDTH_IN, _HEIGHT_IN = 100, 12.0, 9.2
 _CT_WINDOW = (-140.0, 240.0)
 _MAX_PIXELS = 420
+# Keeps white letters readable over bright tissue.
+_OUTLINE = (withStroke(linewidth=2.5, foreground="black"),)
 _CHECK_COLOURS = {"met": "#4a7f9c", "soft": "#c98a00", "hard": "#a3162d", "not_assessed": QUIET}
 
 FloatImage = npt.NDArray[np.float32]
@@ -113,12 +116,20 @@ def _draw_slices(figure: Figure, assessment: Assessment) -> None:
             plane = plane[::-1]
             contour = None if contour is None else contour[::-1]
         _show_plane(axes, plane, contour, spacing[rest[0]] / spacing[rest[1]], window)
-        axes.text(0.03, 0.965, title, transform=axes.transAxes, color="white", fontsize=10, va="top")
+        name: dict[str, Any] = {"fontsize": 10, "va": "top", "path_effects": _OUTLINE}
+        axes.text(0.03, 0.965, title, transform=axes.transAxes, color="white", **name)
         sides = ("R", "L") if axis != 2 else ("A", "P")  # noqa: PLR2004 - the sagittal plane
         for x, side in zip((0.03, 0.97), sides, strict=True):
-            axes.text(x, 0.5, side, transform=axes.transAxes, color="#c7d0da", fontsize=10, ha="center", va="center")
+            style: dict[str, Any] = {
+                "color": "#dfe6ee",
+                "fontsize": 10,
+                "ha": "center",
+                "va": "center",
+                "path_effects": _OUTLINE,
+            }
+            axes.text(x, 0.42, side, transform=axes.transAxes, **style)
     if mask is None or not mask.any():
-        background.text(0.5, 0.03, "no mask", color="white", ha="center", fontsize=11, zorder=10)
+        figure.text(0.5, box[1] + 0.015, "no mask", color="white", fontsize=11, ha="center", path_effects=_OUTLINE)
 
 
 def _show_plane(
@@ -224,9 +235,8 @@ def _draw_neighbours(figure: Figure, assessment: Assessment) -> None:
         for x, text, side in zip((0.0, 2.2, 3.0), row, ("left", "right", "right"), strict=True):
             axes.text(x, y, text, fontsize=9, color=QUIET if number == 0 else INK, ha=side, va="center")
         axes.plot([0, 3.0], [y - 0.125, y - 0.125], color=LINE, linewidth=0.7)
-    axes.text(
-        0.0, 2.72 - len(rows) * 0.25, "* in units of the usual distance between neighbours", fontsize=7.6, color=QUIET
-    )
+    note = "* by what the network sees alone, in units of the usual distance"
+    axes.text(0.0, 2.72 - len(rows) * 0.25, note, fontsize=7.6, color=QUIET)
     facts = [f"Mask volume {assessment.volume_ml:,.0f} ml"]
     if assessment.p_value is not None:
         facts.append(f"p-value {assessment.p_value:.3f} ({assessment.reference.n_cases} training cases)")

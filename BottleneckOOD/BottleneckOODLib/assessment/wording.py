@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from BottleneckOODLib.ood.calibration import RED_LEVEL
+
 STATE_WORDS: Mapping[str, str] = {
     "green": "Similar to the training cases",
     "amber": "Unusual",
@@ -72,6 +74,14 @@ def light_sentence(
 def preliminary_sentence(light: str) -> str:
     """What is told before the mask is there."""
     return f"{PRELIMINARY}, before the mask is there: {STATE_WORDS[light]}; review the mask when it comes."
+
+
+def unreachable_levels(attainable_p: float) -> list[str]:
+    """A sentence for the user where the reference is too small for the light to become red by its p-value."""
+    if attainable_p <= RED_LEVEL:
+        return []
+    least = f"With {round(1 / attainable_p) - 1} training cases no p-value below {attainable_p:.3f} exists"
+    return [f"{least}, so the light cannot become red by it; build the reference from more cases."]
 
 
 def _one_in(p_value: float) -> str:

@@ -107,7 +107,10 @@ def check_writable(folder: Path) -> None:
     existing = folder
     while not existing.exists() and existing != existing.parent:
         existing = existing.parent
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
+    if not existing.is_dir():
+        message = f"The output {existing} is a file; choose a folder."
+        raise OutputError(message)
+    if not os.access(existing, os.W_OK):
         message = f"The output folder {folder} cannot be written; choose another folder, or change its permissions."
         raise OutputError(message)
 
@@ -128,7 +131,8 @@ def check_names(names: list[str], output: Path, *, overwrite: bool) -> None:
             raise InputError(message)
         if (output / name).exists() and not overwrite:
             message = (
-                f"The folder {output / name} exists already and was kept; choose another --output, or add --overwrite."
+                f"The folder {output / name} exists already and was kept, and nothing was done; choose another "
+                "--output, or add --overwrite."
             )
             raise OutputError(message)
         check_replaceable(output / name, overwrite=overwrite, known=CASE_FILES)
@@ -140,7 +144,7 @@ def _scene_writer() -> Callable[[Assessment, Path], None]:
     except ImportError as error:
         message = (
             f"Writing a scene needs slicer-core, which cannot be imported ({error}); "
-            "run: pip install bottleneck-ood[scene]"
+            "install it into the same environment with: python -m pip install slicer-core"
         )
         raise UserError(message) from None
     return write_scene

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from BottleneckOODLib.reference.reference_folder import ReferenceCase
 
 GOOD_DICE = 0.9
+_MOST_LINES = 20
 _CASES = """\
 A CSV of cases has a column "image", and may have "case_id", "label" (a label map of the organ) and facts of the
 acquisition, which are kept with the reference (so no names); paths are relative to the CSV. A folder gives every
@@ -92,7 +93,8 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 def run_build(arguments: argparse.Namespace) -> int:
     """Run the model on every case and save the reference."""
-    from BottleneckOODLib.cli.assess import check_writable  # noqa: PLC0415 - keeps --help fast
+    from BottleneckOODLib.assessment.wording import unreachable_levels  # noqa: PLC0415 - keeps --help fast
+    from BottleneckOODLib.cli.assess import check_writable  # noqa: PLC0415
     from BottleneckOODLib.cli.console import ConsoleProgress, stopping_on_interrupt  # noqa: PLC0415
     from BottleneckOODLib.logic import BottleneckOODLogic  # noqa: PLC0415
 
@@ -107,6 +109,7 @@ def run_build(arguments: argparse.Namespace) -> int:
         cases, count = generated_cases(arguments.generated, arguments.seed, arguments.data), arguments.generated
     else:
         listed = list(_listed_cases(arguments.cases))
+        _check_listed(listed)
         cases, count = iter(listed), len(listed)
     with stopping_on_interrupt() as cancel:
         progress = ConsoleProgress("reference build")
@@ -123,13 +126,18 @@ def run_build(arguments: argparse.Namespace) -> int:
         progress.done()
     left_out = saved.settings.get("left_out", [])
     print(f"The reference of {len(saved.cases)} cases lies in {arguments.output}; {len(left_out)} could not be used.")
-    for line in left_out[:20]:
+    for line in left_out[:_MOST_LINES]:
         print(f"  {line}")
+    if len(left_out) > _MOST_LINES:
+        print(f"  and {len(left_out) - _MOST_LINES} more")
+    for warning in unreachable_levels(1 / (len(saved.cases) + 1)):
+        print(f"note: {warning}")
     return 0
 
 
 def run_show(arguments: argparse.Namespace) -> int:
     """Show a reference's card."""
+    from BottleneckOODLib.assessment.wording import unreachable_levels  # noqa: PLC0415
     from BottleneckOODLib.catalogue import find_reference  # noqa: PLC0415 - keeps --help fast
     from BottleneckOODLib.reference.reference_folder import Reference  # noqa: PLC0415
 
@@ -152,6 +160,8 @@ def run_show(arguments: argparse.Namespace) -> int:
     }
     for key, value in rows.items():
         print(f"{key + ':':22s} {value}")
+    for warning in unreachable_levels(1 / (len(reference.cases) + 1)):
+        print(f"{'note:':22s} {warning}")
     if arguments.by is not None:
         print(_dice_by(arguments.by, reference.cases))
     return 0
@@ -224,6 +234,13 @@ def _listed_cases(source: Path) -> Iterator[CaseForReference]:
         )
 
 
+def _check_listed(cases: Sequence[CaseForReference]) -> None:
+    """What would be refused after hours is refused before."""
+    from BottleneckOODLib.reference.building import check_names_and_count  # noqa: PLC0415 - keeps --help fast
+
+    check_names_and_count([case.case_id for case in cases])
+
+
 def _folder_cases(folder: Path) -> Iterator[CaseForReference]:
     from BottleneckOODLib.imaging.reading import IMAGE_SUFFIXES  # noqa: PLC0415 - keeps --help fast
 
@@ -244,7 +261,7 @@ def _case(image: Path, label: Path | None, case_id: str, facts: dict[str, str]) 
         volume = read_volume(image)
         truth = None if label is None else read_label_volume(label)
         if truth is not None and truth.labels.shape != volume.voxels.shape:
-            message = f"The labels {image.name} have another size than their image; export them again."
+            message = f"The labels {label} have another size than their image {image.name}; export them again."
             raise InputError(message)
         return volume, truth
 

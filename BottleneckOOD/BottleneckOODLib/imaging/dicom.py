@@ -107,7 +107,9 @@ def list_series(folder: Path) -> tuple[list[Series], list[str]]:
                 f"The folder {folder.name} holds DICOM objects ({found}) but no images; choose the images' folder."
             )
             raise InputError(message)
-        message = f"The folder {folder.name} holds no DICOM images; choose a folder of one scan, or an image file."
+        message = (
+            f"The folder {folder.name} itself holds no DICOM images; choose a folder of one scan, or name image files."
+        )
         raise InputError(message)
     series = [_sorted_series(uid, members) for uid, members in groups.items()]
     return sorted(series, key=lambda s: (-len(s.files), s.uid)), passed_over

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -52,14 +53,7 @@ def build_reference(
         ReferenceSetError: There are fewer than ``MIN_CASES`` cases, names repeat, or a feature is not finite.
     """
     n = len(cases)
-    if n < MIN_CASES:
-        message = f"A reference needs at least {MIN_CASES} cases and {n} could be used; add cases."
-        raise ReferenceSetError(message)
-    names = [case.case_id for case in cases]
-    repeated = sorted({case_id for case_id in names if names.count(case_id) > 1})
-    if repeated:
-        message = f"The case name {repeated[0]} stands for several cases; give each its own name."
-        raise ReferenceSetError(message)
+    check_names_and_count([case.case_id for case in cases])
     for space, array in features.items():
         if len(array) != n or not np.isfinite(array).all():
             message = f"The {space} features of the cases are incomplete or not finite numbers; check the model."
@@ -78,6 +72,21 @@ def build_reference(
     }
     map_xy = fit_map(spaces["bottleneck"].detector.features_)
     return Reference(name, model_fingerprint, tuple(cases), spaces, map_xy, complete)
+
+
+def check_names_and_count(names: Sequence[str]) -> None:
+    """Refuse too few cases, and a name that stands for several.
+
+    Raises:
+        ReferenceSetError: There are fewer than ``MIN_CASES`` cases, or names repeat.
+    """
+    if len(names) < MIN_CASES:
+        message = f"A reference needs at least {MIN_CASES} cases and {len(names)} could be used; add cases."
+        raise ReferenceSetError(message)
+    repeated = sorted(name for name, count in Counter(names).items() if count > 1)
+    if repeated:
+        message = f"The case name {repeated[0]} stands for several cases; give each its own name."
+        raise ReferenceSetError(message)
 
 
 def choose_detector(

@@ -29,9 +29,10 @@ def draw_wall(canvas: Canvas) -> None:
     ratio = ((np.abs(canvas.x) / half_x) ** power + (np.abs(canvas.y) / half_y) ** power) ** np.float32(1 / power)
     ratio = np.maximum(ratio, 1e-3)
     canvas.depth = (np.hypot(canvas.x, canvas.y) * (1 / ratio - 1)).astype(np.float32)
-    # More fat in front and at the flanks below the ribs, less on the back and the chest.
+    # More fat below the ribs than on the chest; some people carry it in front, more of them at the back.
     low = np.clip((-z - 40) / 120, 0, 1)
-    local_fat = fat * (0.55 + 0.6 * low) * (1 - 0.3 * np.clip(canvas.y / half_y, -0.5, 1))
+    tilt = rng.spawn(1)[0].uniform(-0.3, 0.7)
+    local_fat = fat * (0.55 + 0.6 * low) * (1 + tilt * np.clip(canvas.y / half_y, -1, 1))
     local_fat = local_fat * (1 + 0.15 * smooth_field(rng, z.shape, canvas.spacing_mm, 90))
     canvas.inner = (canvas.depth - local_fat - muscle).astype(np.float32)
     canvas.back_mm = float(np.median(half_y)) - fat - muscle

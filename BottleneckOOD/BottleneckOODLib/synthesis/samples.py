@@ -36,7 +36,14 @@ def embedded_samples() -> dict[str, SyntheticCase]:
         ),
         name=USUAL_SAMPLE,
     )
-    return {USUAL_SAMPLE: usual, UNUSUAL_SAMPLE: _unusual()}
+    return {USUAL_SAMPLE: _in_whole_hu(usual), UNUSUAL_SAMPLE: _in_whole_hu(_unusual())}
+
+
+def _in_whole_hu(case: SyntheticCase) -> SyntheticCase:
+    """As a scanner stores it, so that the file holds the very same values."""
+    volume = case.volume
+    whole = np.round(volume.voxels).astype(np.float32)
+    return replace(case, volume=Volume(whole, volume.geometry, volume.modality, volume.name))
 
 
 def _unusual() -> SyntheticCase:

@@ -207,8 +207,8 @@ def test_no_mask_is_hard() -> None:
         ({}, {}),
         ({"volume_ml": 19.9}, {"mask_present": "hard"}),
         ({"volume_ml": 20.1}, {}),
-        ({"n_components": 5, "largest_share": 0.49}, {"mask_components": "soft"}),
-        ({"n_components": 5, "largest_share": 0.51}, {}),
+        ({"n_components": 5, "largest_share": 0.74}, {"mask_components": "soft"}),
+        ({"n_components": 5, "largest_share": 0.76}, {}),
         ({"border_share": 0.5}, {}),
         (
             {"volume_ml": 1.0, "n_components": 9, "largest_share": 0.1},
@@ -318,3 +318,17 @@ def test_turning_an_image_round_turns_the_answer() -> None:
     assert orientation_check(body_layout(voxels, body)).state == "met"
     turned = voxels[:, ::-1], body[:, ::-1]
     assert orientation_check(body_layout(*turned)).state == "soft"
+
+
+def test_the_part_that_the_sentence_names_is_marked() -> None:
+    parts = {"body_layout": PartScore(1.0, 0.06, 94.0, 0.9), "bottleneck": PartScore(1.0, 0.5, 50.0, 0.0)}
+    assert {c.name: c.state for c in calibrated_checks(parts)} == {"body_layout": "met", "bottleneck": "met"}
+    assert {c.name: c.state for c in calibrated_checks(parts, "body_layout")} == {
+        "body_layout": "soft",
+        "bottleneck": "met",
+    }
+
+
+def test_most_of_the_mask_is_not_told_as_all_of_it() -> None:
+    told = mask_checks(measured(n_components=2, largest_share=0.999), largest_part_only=True)[1].message
+    assert "99% of it, is kept" in told

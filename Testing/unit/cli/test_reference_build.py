@@ -129,12 +129,30 @@ def test_the_cases_of_a_table_keep_their_names_and_facts(
             taken[case.case_id] = dict(case.facts)
             volume, truth = case.load()
             shapes.append((volume.voxels.shape, truth))
-        assert options["n_cases"] == 2
+        assert options["n_cases"] == 20
         raise KeyboardInterrupt
 
     monkeypatch.setattr(BottleneckOODLogic, "build_reference", take)
-    table = a_table(tmp_path, b"image,case_id,kernel\nin/a.nii.gz,first,B30f\nin/a.nii.gz,,\n")
+    rows = [b"image,case_id,kernel", b"in/a.nii.gz,first,B30f", b"in/a.nii.gz,,"]
+    rows += [f"in/a.nii.gz,case-{n},".encode() for n in range(18)]
+    table = a_table(tmp_path, b"\n".join(rows))
     assert build(tmp_path / "made", "--cases", table) == 130
-    assert taken == {"first": {"kernel": "B30f"}, "a": {}}
-    assert shapes == [((40, 60, 80), None)] * 2
+    assert taken == {"first": {"kernel": "B30f"}, "a": {}, **{f"case-{n}": {} for n in range(18)}}
+    assert shapes == [((40, 60, 80), None)] * 20
     assert a_scan.is_file()
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        ([b"in/a.nii.gz,"] * 5, "at least 20 cases and 5"),
+        ([b"in/a.nii.gz,same"] * 25, "The case name same stands for several cases"),
+    ],
+)
+def test_what_would_be_refused_after_hours_is_refused_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured, rows: list[bytes], sentence: str
+) -> None:
+    monkeypatch.setattr(BottleneckOODLogic, "build_reference", None)
+    table = a_table(tmp_path, b"\n".join([b"image,case_id", *rows]))
+    assert build(tmp_path / "made", "--cases", table) == 2
+    assert sentence in the_one_sentence(capsys)
