@@ -235,7 +235,7 @@ def _draw_neighbours(figure: Figure, assessment: Assessment) -> None:
         for x, text, side in zip((0.0, 2.2, 3.0), row, ("left", "right", "right"), strict=True):
             axes.text(x, y, text, fontsize=9, color=QUIET if number == 0 else INK, ha=side, va="center")
         axes.plot([0, 3.0], [y - 0.125, y - 0.125], color=LINE, linewidth=0.7)
-    note = "* by what the network sees alone, in units of the usual distance"
+    note = "* of what the network sees alone; 1 x is usual"
     axes.text(0.0, 2.72 - len(rows) * 0.25, note, fontsize=7.6, color=QUIET)
     facts = [f"Mask volume {assessment.volume_ml:,.0f} ml"]
     if assessment.p_value is not None:
