@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import permutations
 from typing import Literal
 
 import numpy as np
@@ -187,11 +186,6 @@ def _spacing(geometry: Geometry) -> Check:
 
 
 def _patient_extent_mm(geometry: Geometry) -> tuple[float, float, float]:
-    """Extent of the grid along the patient's left-right, front-back and head-foot axes, in mm.
-
-    Each of the grid's axes stands for one of the patient's, those that fit best together.
-    """
-    along = np.abs(geometry.axes)
-    grid_axes = max(permutations(range(3)), key=lambda order: sum(along[row, order[row]] for row in range(3)))
-    left, posterior, superior = (geometry.extent_mm[axis] for axis in grid_axes)
+    """Extent of the grid along the patient's left-right, front-back and head-foot axes, in mm."""
+    left, posterior, superior = (geometry.extent_mm[axis] for axis in geometry.patient_axes)
     return left, posterior, superior

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import permutations
-
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
@@ -55,8 +53,7 @@ def upright(array: Float32Array, geometry: Geometry, strides: list[int]) -> tupl
     Returns:
         A view of the array, and a geometry with its spacing, upright, its position dropped.
     """
-    axes = np.abs(geometry.axes)
-    nearest = max(permutations(range(3)), key=lambda p: float(sum(axes[row, p[row]] for row in range(3))))
+    nearest = geometry.patient_axes
     backwards = [geometry.axes[row, nearest[row]] < 0 for row in range(3)]
     # Array axes of i, j, k are 2, 1, 0; rows 0, 1, 2 of the direction are left, posterior, superior.
     moved = np.transpose(array, [2 - nearest[2], 2 - nearest[1], 2 - nearest[0]])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import permutations, product
 from typing import Any, Literal
 
 import numpy as np
@@ -71,6 +71,18 @@ class Geometry:
         corners = np.array(list(product(*((0, n - 1) for n in self.size_ijk))), dtype=np.float64)
         apart = self.ijk_to_lps(corners) - other.ijk_to_lps(corners)
         return bool(np.linalg.norm(apart, axis=1).max() <= tolerance_mm)
+
+    @property
+    def patient_axes(self) -> tuple[int, int, int]:
+        """Which of i, j, k (0, 1, 2) lies nearest to the patient's left-right, front-back and head-foot axis.
+
+        Each stands for one, those that fit best together, however oblique the grid is.
+        """
+        along = np.abs(self.axes)
+        left, posterior, superior = max(
+            permutations(range(_AXES)), key=lambda order: float(sum(along[row, order[row]] for row in range(_AXES)))
+        )
+        return left, posterior, superior
 
     @property
     def shape(self) -> tuple[int, int, int]:
