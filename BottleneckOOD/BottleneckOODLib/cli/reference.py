@@ -97,6 +97,7 @@ def run_build(arguments: argparse.Namespace) -> int:
     from BottleneckOODLib.cli.assess import check_writable  # noqa: PLC0415
     from BottleneckOODLib.cli.console import ConsoleProgress, stopping_on_interrupt  # noqa: PLC0415
     from BottleneckOODLib.logic import BottleneckOODLogic  # noqa: PLC0415
+    from BottleneckOODLib.reference.building import check_names_and_count  # noqa: PLC0415
 
     check_writable(arguments.output)
     if arguments.output.exists() and not arguments.overwrite:
@@ -106,10 +107,11 @@ def run_build(arguments: argparse.Namespace) -> int:
     if arguments.generated is not None:
         from BottleneckOODLib.reference_cases import generated_cases  # noqa: PLC0415
 
+        check_names_and_count([f"body-{number}" for number in range(arguments.generated)])
         cases, count = generated_cases(arguments.generated, arguments.seed, arguments.data), arguments.generated
     else:
         listed = list(_listed_cases(arguments.cases))
-        _check_listed(listed)
+        check_names_and_count([case.case_id for case in listed])
         cases, count = iter(listed), len(listed)
     with stopping_on_interrupt() as cancel:
         progress = ConsoleProgress("reference build")
@@ -232,13 +234,6 @@ def _listed_cases(source: Path) -> Iterator[CaseForReference]:
         yield _case(
             source.parent / image, source.parent / label if label else None, (row.get("case_id") or "").strip(), facts
         )
-
-
-def _check_listed(cases: Sequence[CaseForReference]) -> None:
-    """What would be refused after hours is refused before."""
-    from BottleneckOODLib.reference.building import check_names_and_count  # noqa: PLC0415 - keeps --help fast
-
-    check_names_and_count([case.case_id for case in cases])
 
 
 def _folder_cases(folder: Path) -> Iterator[CaseForReference]:
