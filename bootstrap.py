@@ -18,7 +18,14 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "installed.txt"
 LEAST_PYTHON, PAST_PYTHON = (3, 10), (3, 14)
-SYSTEM_LIBRARIES = {"EGL": "libegl1", "GL": "libgl1"}
+SYSTEM_LIBRARIES = {
+    "EGL": "libegl1",
+    "GL": "libgl1",
+    "xkbcommon": "libxkbcommon0",
+    "fontconfig": "libfontconfig1",
+    "dbus-1": "libdbus-1-3",
+    "glib-2.0": "libglib2.0-0",
+}
 TESTS_LOCALE = {"PYTHONUTF8": "1"}
 
 
@@ -62,8 +69,8 @@ def check_system_libraries():
     missing = [package for library, package in SYSTEM_LIBRARIES.items() if ctypes.util.find_library(library) is None]
     if missing:
         raise Refusal(
-            "the tests draw with OpenGL, and system libraries are missing; install them, on Debian or Ubuntu with: "
-            "sudo apt-get install {}".format(" ".join(missing))
+            "the tests draw with OpenGL and Qt, and system libraries are missing; install them, on Debian or Ubuntu "
+            "with: sudo apt-get install {}".format(" ".join(missing))
         )
 
 
