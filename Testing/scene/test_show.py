@@ -19,7 +19,7 @@ from BottleneckOODLib.assessment.wording import MAP_NOTE, STATE_WORDS
 from BottleneckOODLib.imaging.volume import LabelVolume
 from BottleneckOODLib.imaging.writing import terminology_entry
 from BottleneckOODLib.ood.placement import Placement
-from BottleneckOODLib.scene.show import CASE_ATTRIBUTE, ROLE_ATTRIBUTE, ShownNodes, show
+from BottleneckOODLib.scene.show import CASE_ATTRIBUTE, DECISIONS_ROLE, ROLE_ATTRIBUTE, ShownNodes, show
 from BottleneckOODLib.scene.volume_node import add_volume_node, array_from_image_data
 
 MakeAssessment = Callable[..., Assessment]
@@ -238,6 +238,19 @@ def test_showing_again_with_less_leaves_nothing_of_the_earlier_result(
     shown = show(make_assessment("grey", **{"placement": Placement(0.0, 0.0, False), **lacking}), a_scene)
     left = [a_scene.GetNthNode(index) for index in range(a_scene.GetNumberOfNodes())]
     assert {n.GetID() for n in left if n.GetAttribute(ROLE_ATTRIBUTE)} == set(shown_ids(shown).values())
+
+
+def test_what_a_reader_decided_stays_when_the_case_is_assessed_again(
+    a_scene: Any, make_assessment: MakeAssessment
+) -> None:
+    show(make_assessment("green"), a_scene)
+    decisions = a_scene.AddNewNodeByClass("vtkMRMLTextNode", "case-7 decisions")
+    decisions.SetAttribute(ROLE_ATTRIBUTE, DECISIONS_ROLE)
+    decisions.SetAttribute(CASE_ATTRIBUTE, "case-7")
+    decisions.SetText("a decision")
+    show(make_assessment("grey", segmentation=None, map_points=()), a_scene)
+    assert decisions.GetScene() is a_scene
+    assert decisions.GetText() == "a decision"
 
 
 def test_two_cases_lie_side_by_side(a_scene: Any, make_assessment: MakeAssessment) -> None:

@@ -19,6 +19,7 @@ from BottleneckOODLib.scene.volume_node import ijk_to_ras_matrix, image_data, vt
 
 ROLE_ATTRIBUTE = "BottleneckOOD.Role"
 CASE_ATTRIBUTE = "BottleneckOOD.CaseId"
+DECISIONS_ROLE = "decisions"
 _LIGHT_RGB = {
     "green": (0.16, 0.56, 0.43),
     "amber": (0.95, 0.71, 0.2),
@@ -184,13 +185,13 @@ def _is_of_this_run(record: Any, assessment: Assessment) -> bool:
 
 
 def _remove_what_is_not_shown(scene: Any, case: str, shown: ShownNodes) -> None:
-    """An old mask beside a new light would be read as the new one's."""
+    """An old mask beside a new light would be read as the new one's; what a reader decided stays, it says of which."""
     kept = {node.GetID() for node in vars(shown).values() if node is not None}
     nodes = [scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes())]
     for node in nodes:
         if node.GetAttribute(CASE_ATTRIBUTE) != attribute_of(case) or not node.GetAttribute(ROLE_ATTRIBUTE):
             continue
-        if node.GetID() not in kept:
+        if node.GetID() not in kept and node.GetAttribute(ROLE_ATTRIBUTE) != DECISIONS_ROLE:
             displays = node.GetNumberOfDisplayNodes() if node.IsA("vtkMRMLDisplayableNode") else 0
             for display in [node.GetNthDisplayNode(index) for index in range(displays)]:
                 scene.RemoveNode(display)
