@@ -174,7 +174,11 @@ def make_assessment_by_hand(light: str = "amber", *, geometry: Geometry | None =
         "timings_s": {"load": 0.5, "preprocess": 0.25, "inference": 2.0, "ood": 0.5, "placement": 0.0, "total": 3.25},
         "device": "cpu",
         "warnings": ("The file says nothing about its modality; it was taken for CT.",),
-        "map_points": (MapPoint(0.0, 1.0, 0.9), MapPoint(2.0, -1.0, None), MapPoint(-1.5, 0.5, 0.71)),
+        "map_points": (
+            MapPoint(0.0, 1.0, 0.9, "train-1", {"contrast_phase": "portal", "slice_thickness_mm": "2.5"}),
+            MapPoint(2.0, -1.0, None, "train-2", {"contrast_phase": "none"}),
+            MapPoint(-1.5, 0.5, 0.71, "train-3"),
+        ),
         "segmentation": block_mask_on(where),
         "volume": volume_on(where),
     }

@@ -377,7 +377,7 @@ class BottleneckOODLogic:
             "model": ModelFacts(self.model.name, self.model.version, self.model.fingerprint, self.model.demonstration),
             "reference": ReferenceFacts(reference.name, reference.fingerprint, len(reference.cases)),
             "map_points": tuple(
-                MapPoint(round(float(x), 4), round(float(y), 4), case.dice)
+                MapPoint(round(float(x), 4), round(float(y), 4), case.dice, case.case_id, dict(case.facts))
                 for (x, y), case in zip(reference.map_xy, reference.cases, strict=True)
             ),
         }

@@ -28,7 +28,7 @@ def test_an_assessment_has_all_its_parts(a_logic: BottleneckOODLogic, a_case: Vo
     assert len(assessment.neighbours) == 5
     assert [n.distance for n in assessment.neighbours] == sorted(n.distance for n in assessment.neighbours)
     assert assessment.placement is not None
-    assert len(assessment.map_points) == len(a_logic.reference.cases)
+    assert [p.case_id for p in assessment.map_points] == [case.case_id for case in a_logic.reference.cases]
     assert 0 < (assessment.p_value or 0) <= 1
     assert assessment.timings_s["total"] >= assessment.timings_s["inference"] > 0
     names = {check.name for check in assessment.checks}

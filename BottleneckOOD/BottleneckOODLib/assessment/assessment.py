@@ -53,11 +53,21 @@ class ReferenceFacts:
 
 @dataclass(frozen=True)
 class MapPoint:
-    """One training case on the map."""
+    """One training case on the map.
+
+    Attributes:
+        x: Map coordinate.
+        y: Map coordinate.
+        dice: Its outcome, when known.
+        case_id: Its name in the reference; empty in records that were made before names were kept.
+        facts: Facts of its acquisition, no identifiers.
+    """
 
     x: float
     y: float
     dice: float | None
+    case_id: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)

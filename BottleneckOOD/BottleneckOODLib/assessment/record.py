@@ -14,7 +14,7 @@ from BottleneckOODLib.ood.placement import Placement
 from BottleneckOODLib.reference.scoring import Neighbour, PartScore
 
 if TYPE_CHECKING:
-    from BottleneckOODLib.assessment.assessment import Assessment
+    from BottleneckOODLib.assessment.assessment import Assessment, MapPoint
 
 SCHEMA_VERSION = 1
 RECORD_FILE, SEGMENTATION_FILE = "assessment.json", "segmentation.seg.nrrd"
@@ -51,6 +51,7 @@ def record_of(assessment: Assessment) -> dict[str, Any]:
         "neighbours": [asdict(neighbour) for neighbour in assessment.neighbours],
         "placement": None if assessment.placement is None else asdict(assessment.placement),
         "map": [[point.x, point.y, point.dice] for point in assessment.map_points],
+        "map_cases": [[point.case_id, dict(point.facts)] for point in assessment.map_points],
         "timings_s": dict(assessment.timings_s),
         "device": assessment.device,
         "warnings": list(assessment.warnings),
@@ -115,7 +116,6 @@ def _assessment_of(document: Mapping[str, Any]) -> Assessment:
     from BottleneckOODLib.assessment.assessment import (  # noqa: PLC0415 - the two files know each other
         Assessment,
         InputFacts,
-        MapPoint,
         ModelFacts,
         ReferenceFacts,
     )
@@ -148,7 +148,19 @@ def _assessment_of(document: Mapping[str, Any]) -> Assessment:
         timings_s={step: as_type(float, seconds) for step, seconds in timings.items()},
         device=as_type(str, document["device"]),
         warnings=list_of(str, document["warnings"]),
-        map_points=tuple(MapPoint(*point) for point in list_of(tuple[float, float, float | None], document["map"])),
+        map_points=_map_points(document),
+    )
+
+
+def _map_points(document: Mapping[str, Any]) -> tuple[MapPoint, ...]:
+    from BottleneckOODLib.assessment.assessment import MapPoint  # noqa: PLC0415 - the two files know each other
+
+    places = list_of(tuple[float, float, float | None], document["map"])
+    # Records that were made before names were kept have none.
+    named = document.get("map_cases", [["", {}]] * len(places))
+    return tuple(
+        MapPoint(x, y, dice, as_type(str, case_id), {name: as_type(str, fact) for name, fact in facts.items()})
+        for (x, y, dice), (case_id, facts) in zip(places, named, strict=True)
     )
 
 

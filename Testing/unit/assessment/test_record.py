@@ -93,6 +93,7 @@ def test_the_record_says_what_the_assessment_says(an_assessment: Assessment) -> 
     assert [check["state"] for check in document["checks"]] == ["met", "soft", "hard", "not_assessed", "soft"]
     assert document["neighbours"][1]["dice"] is None
     assert document["map"][1] == [2.0, -1.0, None]
+    assert document["map_cases"][1] == ["train-2", {"contrast_phase": "none"}]
 
 
 @pytest.mark.parametrize("light", LIGHTS)
@@ -111,16 +112,27 @@ def test_what_was_written_is_read(make_assessment: MakeAssessment, light: str) -
     assert parse_record(record_text(before), "here")[0] == before
 
 
+def test_a_record_from_before_names_were_kept_has_a_map_without_them(an_assessment: Assessment) -> None:
+    document = {name: value for name, value in document_of(an_assessment).items() if name != "map_cases"}
+    points = parse_record(json.dumps(document), "here")[0].map_points
+    assert [(p.x, p.y, p.dice) for p in points] == [(p.x, p.y, p.dice) for p in an_assessment.map_points]
+    assert {(p.case_id, len(p.facts)) for p in points} == {("", 0)}
+
+
 numbers = st.floats(allow_nan=False, allow_infinity=False)
+texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
 
 
 @settings(deadline=None)
 @given(
-    text=st.text(alphabet=st.characters(exclude_categories=["Cs"])),
+    text=texts,
     score=st.none() | numbers,
     volume=numbers,
     place=st.none() | st.builds(Placement, numbers, numbers, st.booleans()),
-    points=st.lists(st.builds(MapPoint, numbers, numbers, st.none() | numbers), max_size=3),
+    points=st.lists(
+        st.builds(MapPoint, numbers, numbers, st.none() | numbers, texts, st.dictionaries(texts, texts, max_size=2)),
+        max_size=3,
+    ),
 )
 def test_any_text_and_number_survives(
     make_assessment: MakeAssessment,
@@ -222,6 +234,12 @@ WRONG_TYPES: list[tuple[str, object]] = [
     ("map", [["a", 2, None]]),
     ("map", [[1, 2, "x"]]),
     ("map", 7),
+    ("map_cases", None),
+    ("map_cases", [["train-1", {}]]),
+    ("map_cases", [["train-1", {}], ["train-2", {}], [3, {}]]),
+    ("map_cases", [["train-1", {}], ["train-2", {}], ["train-3", {"kernel": 7}]]),
+    ("map_cases", [["train-1", {}], ["train-2", {}], ["train-3", "soft"]]),
+    ("map_cases", [["train-1", {}], ["train-2", {}], ["train-3"]]),
     ("timings_s", []),
     ("timings_s", {"load": "long"}),
     ("warnings", None),
