@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import types
 from collections.abc import Mapping
+from dataclasses import is_dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
@@ -24,8 +25,8 @@ def as_type(hint: Any, value: Any) -> Any:
     """A JSON value as what a type hint asks for.
 
     Args:
-        hint: ``str``, ``int``, ``float``, ``bool``, a ``Literal``, a fixed-length ``tuple`` or an optional of these.
-        value: From ``json.loads``; whole numbers are taken for ``float``, lists for tuples.
+        hint: ``str``, ``int``, ``float``, ``bool``, a ``Literal``, a dataclass, a ``tuple`` or an optional of these.
+        value: From ``json.loads``; whole numbers are taken for ``float``, lists for tuples, objects for dataclasses.
 
     Raises:
         TypeError: It is something else, or a number that is not finite.
@@ -35,8 +36,10 @@ def as_type(hint: Any, value: Any) -> Any:
         return None if value is None else as_type(inner[0], value)
     if get_origin(hint) is Literal and value in get_args(hint):
         return value
-    if get_origin(hint) is tuple and isinstance(value, list) and len(value) == len(get_args(hint)):
-        return tuple(as_type(option, part) for option, part in zip(get_args(hint), value, strict=True))
+    if get_origin(hint) is tuple and isinstance(value, list):
+        return _tuple_of(get_args(hint), value)
+    if isinstance(hint, type) and is_dataclass(hint) and isinstance(value, dict):
+        return typed(hint, value)
     if hint is float and type(value) in (int, float) and math.isfinite(value):
         return float(value)
     if hint in (str, int, bool) and type(value) is hint:
@@ -55,3 +58,12 @@ def list_of(hint: Any, values: Any) -> tuple[Any, ...]:
         message = f"{values!r} where a list is needed"
         raise TypeError(message)
     return tuple(as_type(hint, value) for value in values)
+
+
+def _tuple_of(hints: tuple[Any, ...], values: list[Any]) -> tuple[Any, ...]:
+    if hints[1:] == (Ellipsis,):
+        return list_of(hints[0], values)
+    if len(values) != len(hints):
+        message = f"{len(values)} values where {len(hints)} are needed"
+        raise TypeError(message)
+    return tuple(as_type(hint, value) for hint, value in zip(hints, values, strict=True))
