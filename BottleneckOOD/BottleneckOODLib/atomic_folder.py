@@ -67,6 +67,23 @@ def check_replaceable(folder: Path, *, overwrite: bool, known: Collection[str]) 
         raise OutputError(message)
 
 
+def check_writable(folder: Path) -> None:
+    """Refuse an output folder that cannot be written, before any work is done.
+
+    Raises:
+        OutputError: It is a file, or not writable.
+    """
+    existing = folder
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir():
+        message = f"The output {existing} is a file; choose a folder."
+        raise OutputError(message)
+    if not os.access(existing, os.W_OK):
+        message = f"The output folder {folder} cannot be written; choose another folder, or change its permissions."
+        raise OutputError(message)
+
+
 def _replace(new: Path, folder: Path) -> None:
     if not folder.exists():
         new.rename(folder)

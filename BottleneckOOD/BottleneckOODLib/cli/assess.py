@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -53,6 +52,7 @@ def add_logic_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Assess every input; those that cannot be read are told one by one, and the others are done all the same."""
     from BottleneckOODLib.assessment.record import record_of  # noqa: PLC0415 - keeps --help fast
+    from BottleneckOODLib.atomic_folder import check_writable  # noqa: PLC0415 - keeps --help fast
     from BottleneckOODLib.cli.console import ConsoleProgress, show_assessment, stopping_on_interrupt  # noqa: PLC0415
     from BottleneckOODLib.imaging.reading import case_id_of, safe_name  # noqa: PLC0415 - keeps --help fast
     from BottleneckOODLib.logic import BottleneckOODLogic  # noqa: PLC0415 - keeps --help fast
@@ -96,23 +96,6 @@ def run(arguments: argparse.Namespace) -> int:
             else:
                 show_assessment(assessment, str(folder))
     return 2 if refused else 0
-
-
-def check_writable(folder: Path) -> None:
-    """Refuse an output folder that cannot be written, before any work is done.
-
-    Raises:
-        OutputError: It is a file, or not writable.
-    """
-    existing = folder
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
-    if not existing.is_dir():
-        message = f"The output {existing} is a file; choose a folder."
-        raise OutputError(message)
-    if not os.access(existing, os.W_OK):
-        message = f"The output folder {folder} cannot be written; choose another folder, or change its permissions."
-        raise OutputError(message)
 
 
 def check_names(names: list[str], output: Path, *, overwrite: bool) -> None:

@@ -28,7 +28,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 def run(arguments: argparse.Namespace) -> int:
     """Assess both samples, one usual and one unusual, replacing the results of an earlier demo."""
     from BottleneckOODLib.assessment.wording import DEMONSTRATION  # noqa: PLC0415 - keeps --help fast
-    from BottleneckOODLib.cli.assess import check_writable  # noqa: PLC0415
+    from BottleneckOODLib.atomic_folder import check_writable  # noqa: PLC0415
     from BottleneckOODLib.cli.console import ConsoleProgress, show_assessment, stopping_on_interrupt  # noqa: PLC0415
     from BottleneckOODLib.imaging.reading import case_id_of  # noqa: PLC0415
     from BottleneckOODLib.logic import BottleneckOODLogic  # noqa: PLC0415

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
@@ -13,8 +12,6 @@ from BottleneckOODLib.cli.parsing import add_command, whole_number
 from BottleneckOODLib.errors import InputError, ReferenceSetError
 
 if TYPE_CHECKING:
-    from BottleneckOODLib.imaging.volume import LabelVolume, Volume
-    from BottleneckOODLib.logic import CaseForReference
     from BottleneckOODLib.reference.reference_folder import ReferenceCase
 
 GOOD_DICE = 0.9
@@ -94,7 +91,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 def run_build(arguments: argparse.Namespace) -> int:
     """Run the model on every case and save the reference."""
     from BottleneckOODLib.assessment.wording import unreachable_levels  # noqa: PLC0415 - keeps --help fast
-    from BottleneckOODLib.cli.assess import check_writable  # noqa: PLC0415
+    from BottleneckOODLib.atomic_folder import check_writable  # noqa: PLC0415
     from BottleneckOODLib.cli.console import ConsoleProgress, stopping_on_interrupt  # noqa: PLC0415
     from BottleneckOODLib.logic import BottleneckOODLogic  # noqa: PLC0415
     from BottleneckOODLib.reference.building import check_names_and_count  # noqa: PLC0415
@@ -110,7 +107,9 @@ def run_build(arguments: argparse.Namespace) -> int:
         check_names_and_count([f"body-{number}" for number in range(arguments.generated)])
         cases, count = generated_cases(arguments.generated, arguments.seed, arguments.data), arguments.generated
     else:
-        listed = list(_listed_cases(arguments.cases))
+        from BottleneckOODLib.reference_cases import listed_cases  # noqa: PLC0415
+
+        listed = listed_cases(arguments.cases)
         check_names_and_count([case.case_id for case in listed])
         cases, count = iter(listed), len(listed)
     with stopping_on_interrupt() as cancel:
@@ -206,58 +205,3 @@ def _in_words(choice: Mapping[str, Any]) -> str:
         return f"{name} ({choice['reason']})"
     failures = f"{choice['n_failed']} cases with a {choice['failure']}"
     return f"{name}, AUROC {choice['auroc']} for {failures} ({choice['reason']})"
-
-
-def _listed_cases(source: Path) -> Iterator[CaseForReference]:
-    if source.is_dir():
-        yield from _folder_cases(source)
-        return
-    if not source.is_file():
-        message = f"The list of cases {source} does not exist; give a CSV or a folder."
-        raise InputError(message)
-    try:
-        with source.open(newline="", encoding="utf-8-sig") as stream:
-            rows = list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError, csv.Error):
-        message = f"The list of cases {source.name} cannot be read; give a CSV in UTF-8."
-        raise InputError(message) from None
-    for number, row in enumerate(rows, start=2):
-        image = (row.get("image") or "").strip()
-        if not image:
-            message = f'Line {number} of {source.name} names no image; the table needs a column "image".'
-            raise InputError(message)
-        label = (row.get("label") or "").strip()
-        if "dice" in row:
-            message = f"The column dice of {source.name} is measured and not given; rename or remove the column."
-            raise InputError(message)
-        facts = {k: v for k, v in row.items() if k and v and k not in ("image", "label", "case_id")}
-        yield _case(
-            source.parent / image, source.parent / label if label else None, (row.get("case_id") or "").strip(), facts
-        )
-
-
-def _folder_cases(folder: Path) -> Iterator[CaseForReference]:
-    from BottleneckOODLib.imaging.reading import IMAGE_SUFFIXES  # noqa: PLC0415 - keeps --help fast
-
-    found = [p for p in sorted(folder.iterdir()) if p.is_dir() or p.name.lower().endswith(IMAGE_SUFFIXES)]
-    if not found:
-        message = f"The folder {folder} holds no images; give a folder of image files or DICOM folders."
-        raise InputError(message)
-    for path in found:
-        yield _case(path, None, "", {})
-
-
-def _case(image: Path, label: Path | None, case_id: str, facts: dict[str, str]) -> CaseForReference:
-    from BottleneckOODLib.imaging.reading import case_id_of, read_volume  # noqa: PLC0415 - keeps --help fast
-    from BottleneckOODLib.imaging.writing import read_label_volume  # noqa: PLC0415
-    from BottleneckOODLib.logic import CaseForReference  # noqa: PLC0415
-
-    def load() -> tuple[Volume, LabelVolume | None]:
-        volume = read_volume(image)
-        truth = None if label is None else read_label_volume(label)
-        if truth is not None and truth.labels.shape != volume.voxels.shape:
-            message = f"The labels {label} have another size than their image {image.name}; export them again."
-            raise InputError(message)
-        return volume, truth
-
-    return CaseForReference(case_id or case_id_of(image), load, facts)
