@@ -7,68 +7,18 @@ import re
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from BottleneckOODLib.assessment.assessment import Assessment
-from BottleneckOODLib.assessment.decision import RATING_WORDS, REASON_WORDS, Decision, Rating, decide, shown_of
-from BottleneckOODLib.assessment.decision_record import DecisionLog
-from BottleneckOODLib.errors import InputError, OutputError, UserError
+from BottleneckOODLib.assessment.decision import RATING_WORDS, REASON_WORDS, Rating, decide, shown_of
+from BottleneckOODLib.errors import InputError, OutputError
 from BottleneckOODLib.panel.review_model import ReviewModel
 from BottleneckOODLib.panel.review_state import RATING_TIPS, ReviewState
 
 MakeAssessment = Callable[..., Assessment]
 LIGHTS = ("green", "amber", "red", "grey")
-
-
-class AStore:
-    """Keeps rows in a list, or refuses with a sentence."""
-
-    def __init__(self) -> None:
-        self.rows: list[Decision] = []
-        self.damage: tuple[str, ...] = ()
-        self.refusal: UserError | None = None
-        self.unreadable: UserError | None = None
-
-    def add(self, decision: Decision) -> None:
-        if self.refusal is not None:
-            raise self.refusal
-        self.rows.append(decision)
-
-    def decisions_of(self, case_id: str) -> DecisionLog:
-        if self.unreadable is not None:
-            raise self.unreadable
-        return DecisionLog(tuple(row for row in self.rows if row.case_id == case_id), self.damage)
-
-
-class AClock:
-    """Stands still until it is told to go on."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def store() -> AStore:
-    return AStore()
-
-
-@pytest.fixture
-def clock() -> AClock:
-    return AClock()
-
-
-@pytest.fixture
-def review(store: AStore, clock: AClock) -> ReviewModel:
-    return ReviewModel(store, reader="Zoë", clock=clock)
-
-
-@pytest.fixture
-def blind(store: AStore, clock: AClock) -> ReviewModel:
-    return ReviewModel(store, reader="Zoë", blind_first=True, clock=clock)
 
 
 def chosen(state: ReviewState) -> list[str]:
@@ -89,7 +39,7 @@ def test_the_five_ratings_have_the_keys_1_to_5_and_words_and_tips(review: Review
     assert [choice.name for choice in review.state.reasons] == list(REASON_WORDS)
 
 
-def test_without_a_case_nothing_can_be_decided(review: ReviewModel, store: AStore) -> None:
+def test_without_a_case_nothing_can_be_decided(review: ReviewModel, store: Any) -> None:
     review.choose("accept")
     review.toggle_reason("contour_off")
     review.set_note("a note")
@@ -102,30 +52,8 @@ def test_without_a_case_nothing_can_be_decided(review: ReviewModel, store: AStor
     assert "Assess a case first" in review.state.save_hint
 
 
-@pytest.mark.parametrize("blind_first", [False, True])
-@pytest.mark.parametrize("light", LIGHTS)
-def test_no_light_ever_fills_in_a_rating(
-    store: AStore, make_assessment: MakeAssessment, light: str, blind_first: bool
-) -> None:
-    model = ReviewModel(store, reader="Z", blind_first=blind_first)
-    model.case_shown(make_assessment(light))
-    assert chosen(model.state) == []
-    assert not model.state.save_enabled
-    assert "Choose a rating" in model.state.save_hint
-    model.save()
-    model.reveal()
-    assert chosen(model.state) == []
-    rate(model, "minor_edit")
-    assert chosen(model.state) == []
-    model.undo()
-    assert chosen(model.state) == []
-    model.case_shown(make_assessment(light, created="2026-05-05T00:00:00+00:00"))
-    assert chosen(model.state) == []
-    assert [row.rating for row in store.rows] == ["minor_edit", "withdrawn"]
-
-
 def test_a_decision_keeps_what_the_reader_gave_and_saw(
-    review: ReviewModel, store: AStore, clock: AClock, an_assessment: Assessment
+    review: ReviewModel, store: Any, clock: Any, an_assessment: Assessment
 ) -> None:
     review.case_shown(an_assessment)
     clock.now += 7
@@ -148,14 +76,14 @@ def test_a_decision_keeps_what_the_reader_gave_and_saw(
     assert "Major edit, by Zoë" in review.state.saved[0]
 
 
-def test_pressing_twice_saves_once(review: ReviewModel, store: AStore, an_assessment: Assessment) -> None:
+def test_pressing_twice_saves_once(review: ReviewModel, store: Any, an_assessment: Assessment) -> None:
     review.case_shown(an_assessment)
     rate(review)
     review.save()
     assert len(store.rows) == 1
 
 
-def test_a_decision_needs_a_reader(store: AStore, an_assessment: Assessment) -> None:
+def test_a_decision_needs_a_reader(store: Any, an_assessment: Assessment) -> None:
     model = ReviewModel(store)
     model.case_shown(an_assessment)
     rate(model, "accept")
@@ -174,7 +102,7 @@ def test_a_decision_needs_a_reader(store: AStore, an_assessment: Assessment) -> 
     ("light", "rating"), [("red", "accept"), ("green", "reject"), ("green", "major_edit"), ("green", "bad_image")]
 )
 def test_overruling_a_light_that_is_seen_asks_for_a_reason_or_a_note(
-    review: ReviewModel, store: AStore, make_assessment: MakeAssessment, light: str, rating: Rating
+    review: ReviewModel, store: Any, make_assessment: MakeAssessment, light: str, rating: Rating
 ) -> None:
     review.case_shown(make_assessment(light))
     rate(review, rating)
@@ -190,107 +118,8 @@ def test_overruling_a_light_that_is_seen_asks_for_a_reason_or_a_note(
     assert [row.rating for row in store.rows] == [rating]
 
 
-@pytest.mark.parametrize("light", LIGHTS)
-def test_blind_first_hides_the_light_until_a_rating_is_kept(
-    blind: ReviewModel, store: AStore, clock: AClock, make_assessment: MakeAssessment, light: str
-) -> None:
-    assessment = make_assessment(light)
-    blind.case_shown(assessment)
-    assert blind.state.light_hidden
-    for rating in RATING_WORDS:
-        # A hint that asks for a reason on one light only would tell the light.
-        blind.choose(rating)  # type: ignore[arg-type]
-        assert blind.state.save_enabled
-        assert blind.state.light_hidden
-    clock.now += 3
-    rate(blind, "accept")
-    assert not blind.state.light_hidden
-    assert "you may rate again" in blind.state.message
-    assert chosen(blind.state) == []
-    clock.now += 4
-    blind.choose("minor_edit")
-    blind.save()
-    first, second = store.rows
-    assert (first.rating, first.blind_first, first.shown, first.seconds) == ("accept", True, None, 3.0)
-    assert (second.rating, second.blind_first, second.shown) == ("minor_edit", True, shown_of(assessment))
-    assert second.seconds == 7.0
-    assert (first.light, second.light) == (light, light)
-    assert len(blind.state.saved) == 2
-
-
-@pytest.mark.parametrize("light", LIGHTS)
-def test_while_the_light_is_hidden_no_word_tells_it(
-    blind: ReviewModel, store: AStore, make_assessment: MakeAssessment, light: str
-) -> None:
-    earlier = make_assessment(light, created="2025-01-01T00:00:00+00:00")
-    store.rows.append(decide(earlier, "minor_edit", reader="Zoë", shown=shown_of(earlier)))
-    store.rows.append(decide(make_assessment(light), "minor_edit", reader="another", shown=shown_of(earlier)))
-    blind.case_shown(make_assessment(light))
-    assert blind.state.light_hidden
-    assert blind.state.saved == ("Decisions on this case so far: 2; they are shown once you have rated.",)
-    blind.set_reader("another")
-    assert blind.state.light_hidden
-    telling = re.compile(r"green|amber|\bred\b|grey|unusual|similar|could not", re.IGNORECASE)
-    assert not telling.search(repr(blind.state))
-    rate(blind)
-    assert len(blind.state.saved) == 3
-    assert telling.search(repr(blind.state))
-
-
-def test_a_light_that_was_asked_for_counts_as_seen(
-    blind: ReviewModel, store: AStore, make_assessment: MakeAssessment
-) -> None:
-    assessment = make_assessment("red")
-    blind.case_shown(assessment)
-    blind.choose("accept")
-    blind.reveal()
-    assert not blind.state.light_hidden
-    assert not blind.state.save_enabled
-    blind.toggle_reason("mask_fits")
-    blind.save()
-    assert (store.rows[0].blind_first, store.rows[0].shown) == (True, shown_of(assessment))
-
-
-def test_a_light_that_was_seen_is_not_hidden_again(
-    review: ReviewModel, store: AStore, make_assessment: MakeAssessment
-) -> None:
-    one, other = make_assessment("amber"), make_assessment("amber", case_id="other")
-    review.case_shown(one)
-    review.set_blind_first(True)
-    assert (review.state.blind_first, review.state.light_hidden) == (True, False)
-    assert "next case" in review.state.message
-    rate(review)
-    assert (store.rows[0].blind_first, store.rows[0].shown) == (False, shown_of(one))
-    review.case_shown(other)
-    assert review.state.light_hidden
-    review.case_shown(one)
-    assert not review.state.light_hidden
-    review.case_shown(other)
-    review.set_blind_first(False)
-    assert not review.state.light_hidden
-    rate(review)
-    assert (store.rows[1].blind_first, store.rows[1].shown) == (True, shown_of(other))
-
-
-def test_who_rated_this_assessment_before_has_seen_its_light(
-    store: AStore, make_assessment: MakeAssessment
-) -> None:
-    assessment = make_assessment("red")
-    store.rows.append(decide(assessment, "reject", reader="Zoë", blind_first=True))
-
-    def hidden_from(reader: str, of: Assessment) -> bool:
-        model = ReviewModel(store, reader=reader, blind_first=True)
-        model.case_shown(of)
-        return model.state.light_hidden
-
-    assert not hidden_from("zoë ", assessment)
-    assert hidden_from("another", assessment)
-    assert hidden_from("", assessment)
-    assert hidden_from("Zoë", replace(assessment, created="2026-07-07T00:00:00+00:00"))
-
-
 def test_undoing_withdraws_the_reader_s_last_decision_and_keeps_both_rows(
-    review: ReviewModel, store: AStore, an_assessment: Assessment
+    review: ReviewModel, store: Any, an_assessment: Assessment
 ) -> None:
     review.case_shown(an_assessment)
     assert not review.state.undo_enabled
@@ -308,7 +137,7 @@ def test_undoing_withdraws_the_reader_s_last_decision_and_keeps_both_rows(
 
 
 def test_nobody_withdraws_what_another_decided_or_what_was_said_of_another_mask(
-    review: ReviewModel, store: AStore, make_assessment: MakeAssessment
+    review: ReviewModel, store: Any, make_assessment: MakeAssessment
 ) -> None:
     assessment = make_assessment("amber")
     earlier = replace(assessment, created="2025-01-01T00:00:00+00:00")
@@ -322,7 +151,7 @@ def test_nobody_withdraws_what_another_decided_or_what_was_said_of_another_mask(
 
 
 def test_what_was_begun_waits_while_another_case_is_looked_at(
-    review: ReviewModel, store: AStore, clock: AClock, make_assessment: MakeAssessment
+    review: ReviewModel, store: Any, clock: Any, make_assessment: MakeAssessment
 ) -> None:
     one, other = make_assessment("amber"), make_assessment("amber", case_id="other")
     review.case_shown(one)
@@ -342,7 +171,7 @@ def test_what_was_begun_waits_while_another_case_is_looked_at(
 
 
 def test_the_same_case_shown_again_changes_nothing(
-    review: ReviewModel, store: AStore, clock: AClock, make_assessment: MakeAssessment
+    review: ReviewModel, store: Any, clock: Any, make_assessment: MakeAssessment
 ) -> None:
     review.case_shown(make_assessment("amber"))
     review.choose("reject")
@@ -354,7 +183,7 @@ def test_the_same_case_shown_again_changes_nothing(
 
 
 def test_another_assessment_of_the_case_starts_anew(
-    review: ReviewModel, store: AStore, clock: AClock, an_assessment: Assessment
+    review: ReviewModel, store: Any, clock: Any, an_assessment: Assessment
 ) -> None:
     review.case_shown(an_assessment)
     review.choose("reject")
@@ -388,7 +217,7 @@ def test_a_closed_scene_takes_what_was_begun_with_it(review: ReviewModel, an_ass
 
 
 def test_what_cannot_be_kept_is_one_sentence_and_stays_in_the_form(
-    review: ReviewModel, store: AStore, an_assessment: Assessment
+    review: ReviewModel, store: Any, an_assessment: Assessment
 ) -> None:
     review.case_shown(an_assessment)
     review.set_note("long work")
@@ -408,16 +237,7 @@ def test_what_cannot_be_kept_is_one_sentence_and_stays_in_the_form(
     assert review.state.undo_enabled
 
 
-def test_a_blind_rating_that_cannot_be_kept_does_not_show_the_light(
-    blind: ReviewModel, store: AStore, an_assessment: Assessment
-) -> None:
-    blind.case_shown(an_assessment)
-    store.refusal = OutputError("The store is full.")
-    rate(blind)
-    assert blind.state.light_hidden
-
-
-def test_damage_is_told_and_deciding_goes_on(review: ReviewModel, store: AStore, an_assessment: Assessment) -> None:
+def test_damage_is_told_and_deciding_goes_on(review: ReviewModel, store: Any, an_assessment: Assessment) -> None:
     store.damage = ("Line 2 is damaged.",)
     review.case_shown(an_assessment)
     assert review.state.message == "Line 2 is damaged."
@@ -427,7 +247,7 @@ def test_damage_is_told_and_deciding_goes_on(review: ReviewModel, store: AStore,
 
 
 def test_a_record_of_a_newer_format_is_told_and_not_added_to(
-    review: ReviewModel, store: AStore, make_assessment: MakeAssessment
+    review: ReviewModel, store: Any, make_assessment: MakeAssessment
 ) -> None:
     store.unreadable = InputError("Update BottleneckOOD.")
     review.case_shown(make_assessment("amber"))
@@ -441,7 +261,7 @@ def test_a_record_of_a_newer_format_is_told_and_not_added_to(
     assert len(store.rows) == 1
 
 
-def test_the_widgets_are_told_of_every_change_and_of_nothing_else(store: AStore, an_assessment: Assessment) -> None:
+def test_the_widgets_are_told_of_every_change_and_of_nothing_else(store: Any, an_assessment: Assessment) -> None:
     told: list[int] = []
     model = ReviewModel(store, reader="Z", changed=lambda: told.append(1))
     model.case_shown(None)
@@ -458,7 +278,7 @@ def test_the_widgets_are_told_of_every_change_and_of_nothing_else(store: AStore,
     assert len(told) == 3
 
 
-def test_a_long_note_is_kept_whole(review: ReviewModel, store: AStore, an_assessment: Assessment) -> None:
+def test_a_long_note_is_kept_whole(review: ReviewModel, store: Any, an_assessment: Assessment) -> None:
     note = "& <ü>\n" * 2_000
     review.case_shown(an_assessment)
     review.set_note(note)
