@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -201,3 +204,15 @@ def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "BottleneckOODLib.assessment.figures.write_overview", lambda _, path: path.write_bytes(b"a picture")
     )
+
+
+@pytest.fixture(scope="session")
+def in_a_fresh_interpreter() -> Callable[[str], set[str]]:
+    """The modules that importing a module loads, in a process of its own."""
+
+    def loaded(module: str) -> set[str]:
+        code = f"import sys, json, {module}; print(json.dumps(sorted(sys.modules)))"
+        told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+        return set(json.loads(told.stdout))
+
+    return loaded

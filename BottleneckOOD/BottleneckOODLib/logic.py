@@ -158,10 +158,11 @@ class BottleneckOODLogic:
     @cached_property
     def segmenter(self) -> Segmenter:
         """The model, loaded."""
-        from BottleneckOODLib.model.devices import choose_device  # noqa: PLC0415 - no torch before its use
+        from BottleneckOODLib.model.devices import choose_device, unused_card  # noqa: PLC0415 - no torch before its use
         from BottleneckOODLib.model.segmenter import Segmenter  # noqa: PLC0415 - no torch before its use
 
-        return Segmenter(self.model, choose_device(self._device_wish))
+        device, note = choose_device(self._device_wish), unused_card(self._device_wish)
+        return Segmenter(self.model, device, (note,) if note else ())
 
     @cached_property
     def reference(self) -> Reference:

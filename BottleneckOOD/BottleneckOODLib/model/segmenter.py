@@ -64,14 +64,16 @@ class Segmenter:
     Args:
         model: The model folder; its weights are read now.
         device: Where to compute.
+        notes: What a user should know about that choice; comes with every output.
 
     Raises:
         ModelError: The weights do not fit the network.
     """
 
-    def __init__(self, model: ModelFolder, device: torch.device) -> None:
+    def __init__(self, model: ModelFolder, device: torch.device, notes: tuple[str, ...] = ()) -> None:
         self.model = model
         self.device = device
+        self._notes = notes
         self._air = Preprocessing.of_model(model).air
         self._network = _load_network(model)
 
@@ -91,8 +93,12 @@ class Segmenter:
         Raises:
             ModelError: The memory of the computer does not suffice, the network failed, or its values are not finite.
         """
-        warnings: list[str] = []
+        fallback = ""
         for device, batch_size in self._attempts():
+            if device != self.device:
+                fallback = f"The memory of {self.device} did not suffice, so the CPU was used; this takes longer."
+            elif batch_size != _BATCH_SIZES[0]:
+                fallback = f"The memory of {device} sufficed for one window at a time only; this takes longer."
             try:
                 logits, bottleneck = self._pass(tensor, device, batch_size, on_window)
             except (RuntimeError, ValueError, MemoryError) as error:
@@ -101,15 +107,15 @@ class Segmenter:
                         f"The model {self.model.name} failed on this volume; try another to tell which is at fault."
                     )
                     raise ModelError(message) from error
-                if device.type == "cuda":
-                    torch.cuda.empty_cache()
-                if batch_size == _BATCH_SIZES[-1] and device.type != "cpu":
-                    warnings.append(f"The memory of {device} did not suffice, so the CPU was used; this takes longer.")
-                continue
-            if not (np.isfinite(logits).all() and np.isfinite(bottleneck.tokens).all()):
-                message = f"The model {self.model.name} gave values that are not numbers for this volume."
-                raise ModelError(message)
-            return SegmenterOutput(logits, bottleneck, describe_device(device), tuple(warnings))
+            else:
+                if not (np.isfinite(logits).all() and np.isfinite(bottleneck.tokens).all()):
+                    message = f"The model {self.model.name} gave values that are not numbers for this volume."
+                    raise ModelError(message)
+                warnings = (*self._notes, fallback) if fallback else self._notes
+                return SegmenterOutput(logits, bottleneck, describe_device(device), warnings)
+            # Only now is nothing of the failed pass held any more, not even by its traceback.
+            if device.type == "cuda":
+                torch.cuda.empty_cache()
         message = (
             "The memory of this computer does not suffice for this volume; close other programs or crop the volume."
         )

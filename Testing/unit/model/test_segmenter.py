@@ -128,6 +128,37 @@ def test_out_of_memory_falls_back_to_single_windows(
     output = segmenter.run(tensor)
     np.testing.assert_allclose(output.logits, expected.logits, atol=1e-5)
     np.testing.assert_allclose(output.bottleneck.tokens, expected.bottleneck.tokens, atol=1e-5)
+    assert expected.warnings == ()
+    (warning,) = output.warnings
+    assert "one window at a time" in warning
+
+
+def test_a_card_that_is_too_small_leaves_the_work_to_the_cpu_and_says_so(
+    a_model: ModelFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tensor = an_input((60, 60, 60))
+    expected = Segmenter(a_model, CPU).run(tensor)
+    card = torch.device("cuda", 0)
+    segmenter = Segmenter(a_model, card, ("A note.",))
+    whole_pass, tried = segmenter._pass, []
+
+    def only_on_the_cpu(tensor: np.ndarray, device: torch.device, batch_size: int, on_window: object) -> object:
+        tried.append((device.type, batch_size))
+        if device.type == "cuda":
+            message = "CUDA error: out of memory"
+            raise RuntimeError(message)
+        return whole_pass(tensor, device, batch_size, on_window)
+
+    monkeypatch.setattr(segmenter, "_pass", only_on_the_cpu)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    output = segmenter.run(tensor)
+    assert tried == [("cuda", 4), ("cuda", 1), ("cpu", 1)]
+    np.testing.assert_allclose(output.logits, expected.logits, atol=1e-5)
+    assert output.device == "cpu"
+    assert output.warnings[0] == "A note."
+    (warning,) = output.warnings[1:]
+    assert "cuda:0" in warning
+    assert "CPU was used" in warning
 
 
 def test_no_memory_at_all_is_a_sentence(a_model: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
