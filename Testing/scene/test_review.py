@@ -15,6 +15,7 @@ from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.assessment.decision import Decision, Rating, decide, shown_of, withdraw
 from BottleneckOODLib.assessment.decision_record import DecisionLog, DecisionStore, decision_line, decisions_text
 from BottleneckOODLib.errors import InputError
+from BottleneckOODLib.panel.review_model import ReviewModel
 from BottleneckOODLib.scene.restore import assessments_in
 from BottleneckOODLib.scene.review import SceneDecisions
 from BottleneckOODLib.scene.show import CASE_ATTRIBUTE, DECISIONS_ROLE, ROLE_ATTRIBUTE, show
@@ -271,3 +272,26 @@ def test_a_closed_scene_holds_no_decision(store: SceneDecisions, a_scene: Any, r
     store.add(rated())
     a_scene.Clear(1)
     assert store.decisions_of("case-7") == DecisionLog()
+
+
+def test_a_review_goes_on_in_a_scene_that_was_saved_and_opened(
+    a_scene: Any, make_assessment: MakeAssessment, read_bundle: ReadBundle, tmp_path: Path
+) -> None:
+    show(make_assessment("red"), a_scene)
+    before = ReviewModel(SceneDecisions(a_scene), reader="Zoë", blind_first=True)
+    before.case_shown(assessments_in(a_scene)["case-7"])
+    assert before.state.light_hidden
+    before.choose("accept")
+    before.set_note("größer & <kleiner>\n")
+    before.save()
+    scene = saved_and_opened(a_scene, read_bundle, tmp_path / "scene.mrb")
+    after = ReviewModel(SceneDecisions(scene), reader="Zoë", blind_first=True)
+    after.case_shown(assessments_in(scene)["case-7"])
+    assert not after.state.light_hidden
+    assert after.state.saved == before.state.saved
+    after.undo()
+    rows = SceneDecisions(scene).decisions_of("case-7").decisions
+    assert [(row.rating, row.shown is None) for row in rows] == [("accept", True), ("withdrawn", False)]
+    another = ReviewModel(SceneDecisions(scene), reader="another", blind_first=True)
+    another.case_shown(assessments_in(scene)["case-7"])
+    assert another.state.light_hidden

@@ -112,6 +112,17 @@ class ReviewModel:
         self._sitting = None
         self.case_shown(None)
 
+    def hides(self, assessment: Assessment) -> bool:
+        """Whether the light of any case must be hidden, such as one that another slice view shows."""
+        sitting = self._sittings.get(_key(assessment))
+        if sitting is not None or not self._blind_first:
+            return sitting is not None and not sitting.revealed
+        try:
+            log = self._store.decisions_of(assessment.case_id)
+        except UserError:
+            return True
+        return not self._rated_before(log, assessment)
+
     def choose(self, rating: Rating) -> None:
         """The reader picks a rating; it is a decision only once it is saved."""
         if self._sitting is not None and rating in RATING_WORDS:
@@ -195,7 +206,7 @@ class ReviewModel:
         self._stand(message=f"Withdrawn: {RATING_WORDS[row.rating]}. Both rows stay in the record.")
 
     def _new_sitting(self, assessment: Assessment, now: float) -> _Sitting:
-        seen_before = any(self._is_own(row, assessment) for row in self._log.decisions)
+        seen_before = self._rated_before(self._log, assessment)
         return _Sitting(_without_voxels(assessment), self._blind_first, not self._blind_first or seen_before, now)
 
     def _read_log(self, case_id: str) -> None:
@@ -203,6 +214,9 @@ class ReviewModel:
             self._log, self._trouble = self._store.decisions_of(case_id), ""
         except UserError as error:
             self._log, self._trouble = DecisionLog(), str(error)
+
+    def _rated_before(self, log: DecisionLog, assessment: Assessment) -> bool:
+        return any(self._is_own(row, assessment) for row in log.decisions)
 
     def _is_own(self, row: Decision, assessment: Assessment) -> bool:
         same = row.versions.assessment_created == assessment.created

@@ -11,7 +11,7 @@ import pytest
 
 from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.assessment.decision import RATING_WORDS, Rating, decide, shown_of
-from BottleneckOODLib.errors import OutputError
+from BottleneckOODLib.errors import InputError, OutputError
 from BottleneckOODLib.panel.review_model import ReviewModel
 from BottleneckOODLib.panel.review_state import ReviewState
 
@@ -156,3 +156,28 @@ def test_a_blind_rating_that_cannot_be_kept_does_not_show_the_light(
     store.refusal = OutputError("The store is full.")
     rate(blind)
     assert blind.state.light_hidden
+
+
+def test_a_case_that_waits_in_another_view_hides_its_light_too(
+    blind: ReviewModel, store: Any, make_assessment: MakeAssessment
+) -> None:
+    one, other, rated = (make_assessment("red", case_id=case) for case in ("one", "other", "rated"))
+    store.rows.append(decide(rated, "reject", reader="Zoë", blind_first=True))
+    assert [blind.hides(case) for case in (one, other, rated)] == [True, True, False]
+    blind.case_shown(one)
+    rate(blind)
+    assert [blind.hides(case) for case in (one, other, rated)] == [False, True, False]
+    blind.case_shown(other)
+    assert blind.hides(other) is blind.state.light_hidden is True
+    store.unreadable = InputError("Update BottleneckOOD.")
+    assert blind.hides(make_assessment("red", case_id="unreadable"))
+    blind.set_blind_first(False)
+    assert not blind.hides(other)
+    assert not blind.hides(make_assessment("red", case_id="unreadable"))
+
+
+def test_without_rating_first_no_light_is_hidden(review: ReviewModel, make_assessment: MakeAssessment) -> None:
+    one, other = make_assessment("red", case_id="one"), make_assessment("red", case_id="other")
+    review.case_shown(one)
+    assert not review.hides(one)
+    assert not review.hides(other)
