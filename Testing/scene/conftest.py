@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import slicer
+import vtk
+from vtk.util.numpy_support import vtk_to_numpy
 
 from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.imaging.volume import Geometry, LabelVolume, Volume
@@ -79,3 +86,221 @@ def read_bundle(new_scene: Callable[[], Any]) -> Callable[[Path], Any]:
         return scene
 
     return read
+
+
+NodeState = dict[str, Any]
+
+
+def state_of_scene(scene: Any) -> dict[str, NodeState]:
+    """Everything that a scene holds, by node ID, to be compared: properties and references as they would be saved,
+    attributes, and a checksum of what is too large for that."""
+    nodes = [scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes())]
+    kept = scene.GetSaveToXMLString()
+    scene.SetSaveToXMLString(1)
+    scene.Commit()
+    saved = re.findall(r"<\w+\s+id=\"([^\"]+)\"(.*?)(?=<\w+\s+id=\"|\Z)", scene.GetSceneXMLString(), re.DOTALL)
+    scene.SetSaveToXMLString(kept)
+    properties = dict(saved)
+    return {
+        node.GetID(): {
+            "class": node.GetClassName(),
+            "name": node.GetName(),
+            "attributes": {name: node.GetAttribute(name) for name in node.GetAttributeNames()},
+            "references": references_of(node),
+            "properties": properties.get(node.GetID()),
+            "content": content_of(node),
+        }
+        for node in nodes
+    }
+
+
+def references_of(node: Any) -> dict[str, list[str]]:
+    roles: list[str] = []
+    node.GetNodeReferenceRoles(roles)
+    return {
+        role: [node.GetNthNodeReferenceID(role, n) for n in range(node.GetNumberOfNodeReferences(role))]
+        for role in roles
+    }
+
+
+def content_of(node: Any) -> str:
+    digest = hashlib.sha256()
+    if node.IsA("vtkMRMLVolumeNode") and node.GetImageData() is not None:
+        add_image(digest, node.GetImageData())
+    elif node.IsA("vtkMRMLSegmentationNode"):
+        segmentation = node.GetSegmentation()
+        for segment_id in segmentation.GetSegmentIDs():
+            segment = segmentation.GetSegment(segment_id)
+            names: list[str] = []
+            segment.GetContainedRepresentationNames(names)
+            digest.update(repr((segment_id, segment.GetName(), segment.GetColor(), names)).encode())
+            image = segment.GetRepresentation("Binary labelmap")
+            if image is not None:
+                matrix = vtk.vtkMatrix4x4()
+                image.GetImageToWorldMatrix(matrix)
+                digest.update(slicer.util.arrayFromVTKMatrix(matrix).tobytes())
+                add_image(digest, image)
+    elif node.IsA("vtkMRMLTableNode") and node.GetTable() is not None:
+        table = node.GetTable()
+        rows = [
+            [table.GetValue(row, column).ToString() for column in range(table.GetNumberOfColumns())]
+            for row in range(table.GetNumberOfRows())
+        ]
+        digest.update(repr(rows).encode())
+    elif node.IsA("vtkMRMLTextNode"):
+        digest.update((node.GetText() or "").encode())
+    elif node.IsA("vtkMRMLTransformNode"):
+        digest.update(repr(slicer_points_through(node)).encode())
+    return digest.hexdigest()
+
+
+def add_image(digest: Any, image: Any) -> None:
+    digest.update(repr((image.GetExtent(), image.GetSpacing(), image.GetOrigin())).encode())
+    scalars = image.GetPointData().GetScalars()
+    if scalars is not None:
+        digest.update(vtk_to_numpy(scalars).tobytes())
+
+
+def slicer_points_through(transform: Any) -> list[tuple[float, ...]]:
+    through = transform.GetTransformToParent()
+    points = np.random.default_rng(0).uniform(-300, 300, (20, 3))
+    return [tuple(round(value, 9) for value in through.TransformPoint(*point)) for point in points]
+
+
+@pytest.fixture(scope="session")
+def scene_state() -> Callable[[Any], dict[str, NodeState]]:
+    """Takes a comparable picture of every node of a scene: equal before and after means that nothing was changed."""
+    return state_of_scene
+
+
+@dataclass
+class SliceView:
+    """A slice view as Slicer has it, without a window: slice logic, displayable managers, an offscreen renderer."""
+
+    scene: Any
+    size: tuple[int, int] = (500, 400)
+    renderer: Any = field(default_factory=vtk.vtkRenderer)
+    window: Any = field(default_factory=vtk.vtkRenderWindow)
+    logic: Any = field(default_factory=slicer.vtkMRMLSliceLogic)
+    application: Any = field(default_factory=slicer.vtkMRMLApplicationLogic)
+    colours: Any = field(default_factory=slicer.vtkMRMLColorLogic)
+
+    def __post_init__(self) -> None:
+        self.colours.SetMRMLScene(self.scene)
+        self.application.SetMRMLScene(self.scene)
+        self.application.SetColorLogic(self.colours)
+        factory = slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance()
+        factory.SetMRMLApplicationLogic(self.application)
+        for manager in (
+            "vtkMRMLModelSliceDisplayableManager",
+            "vtkMRMLSegmentationsDisplayableManager2D",
+            "vtkMRMLOrientationMarkerDisplayableManager",
+        ):
+            if not factory.IsDisplayableManagerRegistered(manager):
+                factory.RegisterDisplayableManager(manager)
+        self.window.SetOffScreenRendering(1)
+        self.window.SetMultiSamples(0)
+        self.window.SetSize(*self.size)
+        self.window.AddRenderer(self.renderer)
+        interactor = vtk.vtkRenderWindowInteractor()
+        interactor.SetRenderWindow(self.window)
+        self.window.SetInteractor(interactor)
+        self.logic.SetMRMLApplicationLogic(self.application)
+        self.logic.SetMRMLScene(self.scene)
+        self.node = self.logic.AddSliceNode("Red")
+        self.node.SetOrientation("Axial")
+        logics = vtk.vtkCollection()
+        logics.AddItem(self.logic)
+        self.application.SetSliceLogics(logics)
+        self.mapper = vtk.vtkImageMapper()
+        self.mapper.SetColorWindow(255)
+        self.mapper.SetColorLevel(127.5)
+        image = vtk.vtkActor2D()
+        image.SetMapper(self.mapper)
+        image.GetProperty().SetDisplayLocationToBackground()
+        self.renderer.AddViewProp(image)
+        self.group = factory.InstantiateDisplayableManagers(self.renderer)
+        self.group.SetMRMLDisplayableNode(self.node)
+
+    @property
+    def composite(self) -> Any:
+        return self.logic.GetSliceCompositeNode()
+
+    def show(self, volume_node: Any, at_ras: tuple[float, float, float] | None = None) -> None:
+        """Show a volume, the whole of it, at a place."""
+        self.composite.SetBackgroundVolumeID(volume_node.GetID())
+        self.logic.ResizeSliceNode(*self.size)
+        self.logic.FitSliceToAll(*self.size)
+        if at_ras is not None:
+            self.node.JumpSliceByOffsetting(*at_ras)
+
+    def resize(self, width: int, height: int) -> None:
+        self.size = (width, height)
+        self.window.SetSize(width, height)
+        self.logic.ResizeSliceNode(width, height)
+
+    def picture(self) -> npt.NDArray[np.uint8]:
+        """The view as it is drawn, shape (height, width, 3), the first row on top."""
+        connection = self.logic.GetImageDataConnection()
+        if connection is not None:
+            self.mapper.SetInputConnection(connection)
+        self.window.Render()
+        grabbed = vtk.vtkWindowToImageFilter()
+        grabbed.SetInput(self.window)
+        grabbed.ReadFrontBufferOff()
+        grabbed.Update()
+        image = grabbed.GetOutput()
+        width, height, _ = image.GetDimensions()
+        rows = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, -1)
+        return np.asarray(rows[::-1]).copy()
+
+    def pixel_of(self, ras: tuple[float, float, float]) -> tuple[float, float]:
+        """Row and column of a point of the world."""
+        to_xy = vtk.vtkMatrix4x4()
+        vtk.vtkMatrix4x4.Invert(self.node.GetXYToRAS(), to_xy)
+        x, y = to_xy.MultiplyPoint((*ras, 1.0))[:2]
+        return self.size[1] - 1 - y, x
+
+    def close(self) -> None:
+        self.group.SetMRMLDisplayableNode(None)
+        self.logic.SetMRMLScene(None)
+        self.application.SetMRMLScene(None)
+        self.colours.SetMRMLScene(None)
+        self.window.Finalize()
+
+
+@pytest.fixture
+def make_slice_view(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., SliceView]]:
+    """Makes slice views on scenes; closed after the test."""
+    if os.name == "posix" and not os.environ.get("DISPLAY"):
+        monkeypatch.setenv("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
+    views: list[SliceView] = []
+
+    def make(scene: Any, **settings: Any) -> SliceView:
+        views.append(SliceView(scene, **settings))
+        return views[-1]
+
+    yield make
+    for view in views:
+        view.close()
+
+
+@pytest.fixture
+def a_slice_view(a_scene: Any, make_slice_view: Callable[..., SliceView]) -> SliceView:
+    """An axial view of the scene."""
+    return make_slice_view(a_scene)
+
+
+@pytest.fixture
+def keep_picture() -> Callable[[npt.NDArray[np.uint8], str], None]:
+    """Writes a picture where the run's pictures are collected, when they are."""
+
+    def keep(picture: npt.NDArray[np.uint8], name: str) -> None:
+        folder = os.environ.get("BOTTLENECK_OOD_ARTEFACTS")
+        if folder:
+            from matplotlib.image import imsave
+
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            imsave(Path(folder) / f"{name}.png", picture)
+
+    return keep

@@ -19,8 +19,9 @@ from BottleneckOODLib.errors import OutputError
 from BottleneckOODLib.imaging.volume import LabelVolume, Volume
 from BottleneckOODLib.imaging.writing import terminology_entry
 from BottleneckOODLib.scene.bundle import write_scene
-from BottleneckOODLib.scene.restore import assessments_in
+from BottleneckOODLib.scene.restore import assessments_in, cases_in
 from BottleneckOODLib.scene.show import show
+from BottleneckOODLib.scene.training_map import map_point_of
 from BottleneckOODLib.scene.volume_node import volume_from_node
 
 MakeAssessment = Callable[..., Assessment]
@@ -105,16 +106,31 @@ def test_the_map_comes_back(an_assessment: Assessment, read_bundle: ReadBundle, 
     write_scene(an_assessment, tmp_path / "scene.mrb")
     scene = read_bundle(tmp_path / "scene.mrb")
     classes = ("vtkMRMLTableNode", "vtkMRMLPlotSeriesNode", "vtkMRMLPlotChartNode", "vtkMRMLTextNode")
-    assert [count(scene, name) for name in classes] == [2, 2, 1, 1]
+    assert [count(scene, name) for name in classes] == [4, 4, 1, 1]
     chart = first(scene, "vtkMRMLPlotChartNode")
     assert chart.GetTitle() == "Unusual: case-7"
     series = [chart.GetNthPlotSeriesNode(number) for number in range(chart.GetNumberOfPlotSeriesNodes())]
-    assert len(series) == 2
+    assert len(series) == 4
     x = [one.GetTableNode().GetTable().GetColumnByName("x") for one in series]
     read = [
         [float(column.GetVariantValue(row).ToDouble()) for row in range(column.GetNumberOfValues())] for column in x
     ]
-    assert read == [[0.0, 2.0, -1.5], [0.5]]
+    assert read == [[0.0], [-1.5], [2.0], [0.5]]
+
+
+def test_the_result_comes_back_with_its_volume_and_a_click_on_the_map_with_its_case(
+    make_assessment: MakeAssessment, read_bundle: ReadBundle, tmp_path: Path
+) -> None:
+    assessment = make_assessment()
+    write_scene(assessment, tmp_path / "scene.mrb")
+    scene = read_bundle(tmp_path / "scene.mrb")
+    found = cases_in(scene)["case-7"]
+    assert found.volume_node is first(scene, "vtkMRMLScalarVolumeNode")
+    assert found.segmentation_node is first(scene, "vtkMRMLSegmentationNode")
+    chart = first(scene, "vtkMRMLPlotChartNode")
+    clicked = [map_point_of(scene, chart.GetNthPlotSeriesNodeID(number), 0) for number in range(4)]
+    # By outcome: 0.90 or more, below 0.80, unknown, and last the case itself.
+    assert clicked == [assessment.map_points[0], assessment.map_points[2], assessment.map_points[1], None]
 
 
 def test_shown_again_in_the_read_scene_it_replaces(

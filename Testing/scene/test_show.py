@@ -26,7 +26,7 @@ MakeAssessment = Callable[..., Assessment]
 LIGHTS = ("green", "amber", "red", "grey")
 CLASSES = {
     "segmentation": "vtkMRMLSegmentationNode",
-    "table": "vtkMRMLTableNode",
+    "tables": "vtkMRMLTableNode",
     "case_table": "vtkMRMLTableNode",
     "training_series": "vtkMRMLPlotSeriesNode",
     "case_series": "vtkMRMLPlotSeriesNode",
@@ -43,9 +43,18 @@ def count(scene: Any, class_name: str) -> int:
     return int(scene.GetNumberOfNodesByClass(class_name))
 
 
+def shown_by_name(shown: ShownNodes) -> dict[str, Any]:
+    """Every node that there is; those of a group are numbered."""
+    found: dict[str, Any] = {}
+    for field in fields(ShownNodes):
+        value = getattr(shown, field.name)
+        numbered = {f"{field.name} {n}": node for n, node in enumerate(value)} if isinstance(value, tuple) else {}
+        found |= numbered or {field.name: value}
+    return {name: node for name, node in found.items() if isinstance(node, vtk.vtkObject)}
+
+
 def shown_ids(shown: ShownNodes) -> dict[str, str]:
-    found = {field.name: getattr(shown, field.name) for field in fields(ShownNodes)}
-    return {name: node.GetID() for name, node in found.items() if node is not None}
+    return {name: node.GetID() for name, node in shown_by_name(shown).items()}
 
 
 def column_of(table_node: Any, name: str) -> list[float]:
@@ -61,15 +70,22 @@ def terminology_of(segment: Any) -> str:
 
 def test_every_kind_of_node_is_made_and_bears_role_and_case(a_scene: Any, an_assessment: Assessment) -> None:
     shown = show(an_assessment, a_scene)
-    for name, class_name in CLASSES.items():
-        node = getattr(shown, name)
-        assert node.GetClassName() == class_name
+    by_name = shown_by_name(shown)
+    assert {name.split()[0] for name in by_name} == set(CLASSES)
+    for name, node in by_name.items():
+        assert node.GetClassName() == CLASSES[name.split()[0]]
         assert node.GetScene() is a_scene
         assert node.GetAttribute(ROLE_ATTRIBUTE)
         assert node.GetAttribute(CASE_ATTRIBUTE) == "case-7"
-        assert "case" in node.GetName().lower()
-    assert {name: count(a_scene, name) for name in CLASSES.values()} == {
-        name: list(CLASSES.values()).count(name) for name in CLASSES.values()
+    assert sorted(node.GetID() for node in shown.nodes) == sorted(shown_ids(shown).values())
+    # Three training cases of three outcomes, and this case.
+    counts = {name: count(a_scene, name) for name in CLASSES.values()}
+    assert counts == {
+        "vtkMRMLSegmentationNode": 1,
+        "vtkMRMLTableNode": 4,
+        "vtkMRMLPlotSeriesNode": 4,
+        "vtkMRMLPlotChartNode": 1,
+        "vtkMRMLTextNode": 1,
     }
 
 
@@ -147,22 +163,24 @@ def test_the_mask_s_grid_is_the_volume_s(a_scene: Any, an_assessment: Assessment
     assert node.GetNodeReferenceID(node.GetReferenceImageGeometryReferenceRole()) == volume_node.GetID()
 
 
-def test_the_table_holds_the_training_map(a_scene: Any, an_assessment: Assessment) -> None:
+def test_the_tables_hold_the_training_map(a_scene: Any, an_assessment: Assessment) -> None:
     shown = show(an_assessment, a_scene)
-    assert column_of(shown.table, "x") == [0.0, 2.0, -1.5]
-    assert column_of(shown.table, "y") == [1.0, -1.0, 0.5]
-    dice = column_of(shown.table, "Dice")
-    assert dice[::2] == [0.9, 0.71]
-    assert math.isnan(dice[1])
+    rows = {
+        (x, y, dice)
+        for table in shown.tables
+        for x, y, dice in zip(*(column_of(table, name) for name in ("x", "y", "Dice")), strict=True)
+    }
+    assert {row for row in rows if not math.isnan(row[2])} == {(0.0, 1.0, 0.9), (-1.5, 0.5, 0.71)}
+    assert [row[:2] for row in rows if math.isnan(row[2])] == [(2.0, -1.0)]
     assert (column_of(shown.case_table, "x"), column_of(shown.case_table, "y")) == ([0.5], [-1.25])
 
 
-def test_the_chart_plots_both_tables_and_says_what_it_means(a_scene: Any, an_assessment: Assessment) -> None:
+def test_the_chart_plots_every_table_and_says_what_it_means(a_scene: Any, an_assessment: Assessment) -> None:
     shown = show(an_assessment, a_scene)
-    chart, series = shown.chart, (shown.training_series, shown.case_series)
+    chart, series = shown.chart, (*shown.training_series, shown.case_series)
     assert chart is not None
-    assert chart.GetNumberOfPlotSeriesNodes() == 2
-    for number, (one, table) in enumerate(zip(series, (shown.table, shown.case_table), strict=True)):
+    assert chart.GetNumberOfPlotSeriesNodes() == 4
+    for number, (one, table) in enumerate(zip(series, (*shown.tables, shown.case_table), strict=True)):
         assert one is not None
         assert chart.GetNthPlotSeriesNodeID(number) == one.GetID()
         assert one.GetTableNode() is table
@@ -172,8 +190,9 @@ def test_the_chart_plots_both_tables_and_says_what_it_means(a_scene: Any, an_ass
     assert chart.GetTitle() == f"{STATE_WORDS['amber']}: case-7"
     assert chart.GetXAxisTitle() == MAP_NOTE
     # The case is told from the training cases by shape and size, not by colour alone.
-    assert series[0].GetMarkerStyle() != series[1].GetMarkerStyle()
-    assert series[0].GetMarkerSize() < series[1].GetMarkerSize()
+    for training in shown.training_series:
+        assert training.GetMarkerStyle() != series[-1].GetMarkerStyle()
+        assert training.GetMarkerSize() < series[-1].GetMarkerSize()
 
 
 @pytest.mark.parametrize("light", LIGHTS)
@@ -203,7 +222,7 @@ def test_a_grey_case_has_the_map_without_a_place(a_scene: Any, make_assessment: 
     shown = show(make_assessment("grey"), a_scene)
     assert {"case_table", "case_series"} & set(shown_ids(shown)) == set()
     assert shown.chart is not None
-    assert shown.chart.GetNumberOfPlotSeriesNodes() == 1
+    assert shown.chart.GetNumberOfPlotSeriesNodes() == len(shown.training_series) == 3
 
 
 def test_showing_twice_replaces(a_scene: Any, make_assessment: MakeAssessment) -> None:
@@ -221,7 +240,7 @@ def test_showing_twice_replaces(a_scene: Any, make_assessment: MakeAssessment) -
     assert json.loads(shown.record.GetText())["ood"]["light"] == "red"
     assert shown.chart is not None
     assert shown.chart.GetTitle().startswith(STATE_WORDS["red"])
-    assert shown.chart.GetNumberOfPlotSeriesNodes() == 2
+    assert shown.chart.GetNumberOfPlotSeriesNodes() == 4
     assert column_of(shown.case_table, "x") == [3.0]
     assert shown.segmentation is not None
     segmentation = shown.segmentation.GetSegmentation()

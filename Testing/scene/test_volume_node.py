@@ -42,7 +42,7 @@ def geometries(draw: st.DrawFn) -> Geometry:
     axes = oblique * np.array(draw(st.tuples(*[st.sampled_from([-1.0, 1.0])] * 3)))
     axes = axes[:, draw(st.permutations(range(3)))]
     return Geometry(
-        draw(st.tuples(*[st.integers(1, 7)] * 3)),
+        draw(st.tuples(*[st.integers(2, 7)] * 3)),
         draw(st.tuples(*[st.floats(0.2, 9)] * 3)),
         draw(st.tuples(*[st.floats(-1500, 1500)] * 3)),
         tuple(float(value) for value in axes.ravel()),
@@ -87,7 +87,7 @@ def through(matrix: Any, index: Index) -> FloatArray:
 
 @in_one_scene
 @given(marked())
-@example((Geometry((1, 1, 1), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), UPRIGHT), (0, 0, 0)))
+@example((Geometry((2, 2, 2), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), UPRIGHT), (0, 0, 0)))
 def test_a_marked_voxel_keeps_its_place_in_the_volume_node(a_scene: Any, case: tuple[Geometry, Index]) -> None:
     geometry, index = case
     node = add_volume_node(a_scene, volume_marked_at(geometry, index))
@@ -198,50 +198,3 @@ def test_a_sheared_volume_is_refused(a_scene: Any) -> None:
 def test_a_volume_without_voxels_is_refused(a_scene: Any) -> None:
     with pytest.raises(InputError):
         volume_from_node(a_scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty"))
-
-
-def test_a_colour_image_is_refused(a_scene: Any) -> None:
-    image = vtk.vtkImageData()
-    image.SetDimensions(2, 3, 4)
-    image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 3)
-    node = a_scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "colour")
-    node.SetAndObserveImageData(image)
-    with pytest.raises(InputError):
-        volume_from_node(node)
-
-
-def moved_by(scene: Any, node: Any, millimetres: float) -> Any:
-    """Put a node under a transform that moves it to the right."""
-    matrix = vtk.vtkMatrix4x4()
-    matrix.SetElement(0, 3, millimetres)
-    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "moved")
-    transform.SetMatrixTransformToParent(matrix)
-    node.SetAndObserveTransformNodeID(transform.GetID())
-    return transform
-
-
-def test_a_transform_does_not_change_the_image_that_is_assessed(a_scene: Any, an_assessment: Assessment) -> None:
-    assert an_assessment.volume is not None
-    node = add_volume_node(a_scene, an_assessment.volume)
-    before = volume_from_node(node)
-    moved_by(a_scene, node, 100.0)
-    after = volume_from_node(node)
-    assert after.geometry == before.geometry
-    np.testing.assert_array_equal(after.voxels, before.voxels)
-
-
-@pytest.mark.parametrize("millimetres", [0.0, 100.0])
-def test_the_mask_of_a_volume_under_a_transform_lies_on_the_volume(
-    a_scene: Any, an_assessment: Assessment, millimetres: float
-) -> None:
-    assert an_assessment.volume is not None
-    node = add_volume_node(a_scene, an_assessment.volume)
-    moved_by(a_scene, node, millimetres)
-    segmentation = show(an_assessment, a_scene, node).segmentation
-    assert segmentation is not None
-    image, mask = [0.0] * 6, [0.0] * 6
-    node.GetRASBounds(image)
-    segmentation.GetRASBounds(mask)
-    assert all(low <= inner + 1e-6 for low, inner in zip(image[::2], mask[::2], strict=True))
-    assert all(inner <= high + 1e-6 for high, inner in zip(image[1::2], mask[1::2], strict=True))
-    assert mask[0] < mask[1]

@@ -1,13 +1,49 @@
-"""Assessments from a scene that was saved with them, without computing anything."""
+"""Results from a scene that was saved with them, without computing anything."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from BottleneckOODLib.assessment.assessment import Assessment
-from BottleneckOODLib.assessment.record import parse_record
-from BottleneckOODLib.scene.naming import text_of
-from BottleneckOODLib.scene.show import CASE_ATTRIBUTE, ROLE_ATTRIBUTE
+from BottleneckOODLib.scene.nodes import (
+    SEGMENTATION_ROLE,
+    VOLUME_REFERENCE,
+    existing_node,
+    recorded_assessment,
+    records_in,
+)
+
+
+@dataclass(frozen=True)
+class CaseInScene:
+    """A case whose result a scene holds.
+
+    Attributes:
+        assessment: The result, without its mask.
+        volume_node: The volume that was assessed; None where it is no longer there.
+        segmentation_node: The mask; None where there is none.
+    """
+
+    assessment: Assessment
+    volume_node: Any | None
+    segmentation_node: Any | None
+
+
+def cases_in(scene: Any) -> dict[str, CaseInScene]:
+    """The results that a scene holds, by case.
+
+    Raises:
+        InputError: A record is damaged, or of a newer format.
+    """
+    return {
+        case: CaseInScene(
+            recorded_assessment(case, record),
+            record.GetNodeReference(VOLUME_REFERENCE),
+            existing_node(scene, "vtkMRMLSegmentationNode", case, SEGMENTATION_ROLE),
+        )
+        for case, record in records_in(scene)
+    }
 
 
 def assessments_in(scene: Any) -> dict[str, Assessment]:
@@ -16,10 +52,4 @@ def assessments_in(scene: Any) -> dict[str, Assessment]:
     Raises:
         InputError: A record is damaged, or of a newer format.
     """
-    found: dict[str, Assessment] = {}
-    for index in range(scene.GetNumberOfNodesByClass("vtkMRMLTextNode")):
-        node = scene.GetNthNodeByClass(index, "vtkMRMLTextNode")
-        if node.GetAttribute(ROLE_ATTRIBUTE) == "record":
-            case = text_of(node.GetAttribute(CASE_ATTRIBUTE) or "")
-            found[case], _ = parse_record(node.GetText() or "", f"of {case} in the scene")
-    return found
+    return {case: found.assessment for case, found in cases_in(scene).items()}

@@ -1,47 +1,43 @@
-"""Between volumes and MRML volume nodes: the one place where LPS becomes RAS and back."""
+"""Between volumes and MRML volume nodes, and which nodes cannot be assessed."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import slicer
-import vtk
-from vtk.util.numpy_support import get_vtk_array_type, numpy_to_vtk, vtk_to_numpy
 
 from BottleneckOODLib.errors import InputError
-from BottleneckOODLib.imaging.volume import FloatArray, Geometry, Modality, Volume
+from BottleneckOODLib.imaging.volume import Modality, Volume
+from BottleneckOODLib.scene.grids import (
+    array_from_image_data,
+    geometry_from_ras_matrix,
+    ijk_to_ras_matrix,
+    image_data,
+    vtk_matrix,
+)
 from BottleneckOODLib.scene.naming import node_name
+from BottleneckOODLib.scene.transformed_volume import world_voxels
 
-# Slicer's world is RAS; left and posterior change their sign.
-_LPS_TO_RAS: FloatArray = np.diag([-1.0, -1.0, 1.0, 1.0])
+__all__ = [
+    "add_volume_node",
+    "array_from_image_data",
+    "geometry_from_ras_matrix",
+    "ijk_to_ras_matrix",
+    "image_data",
+    "refusal_of",
+    "volume_from_node",
+    "vtk_matrix",
+]
 
-
-def ijk_to_ras_matrix(geometry: Geometry) -> FloatArray:
-    """Voxel indices (i, j, k, 1) to RAS in mm, shape (4, 4)."""
-    ijk_to_lps = np.eye(4)
-    ijk_to_lps[:3, :3] = geometry.axes * np.array(geometry.spacing_mm)
-    ijk_to_lps[:3, 3] = geometry.origin_lps_mm
-    return np.asarray(_LPS_TO_RAS @ ijk_to_lps)
-
-
-def geometry_from_ras_matrix(ijk_to_ras: FloatArray, size_ijk: tuple[int, int, int]) -> Geometry:
-    """The geometry of a grid whose voxel indices are brought to RAS by a (4, 4) matrix.
-
-    Raises:
-        InputError: The axes are not orthonormal.
-    """
-    ijk_to_lps = _LPS_TO_RAS @ ijk_to_ras
-    spacing = np.linalg.norm(ijk_to_lps[:3, :3], axis=0)
-    axes = ijk_to_lps[:3, :3] / np.where(spacing > 0, spacing, 1.0)
-    x, y, z = (float(value) for value in ijk_to_lps[:3, 3])
-    return Geometry(
-        size_ijk,
-        (float(spacing[0]), float(spacing[1]), float(spacing[2])),
-        (x, y, z),
-        tuple(float(value) for value in axes.ravel()),
-    )
+_MIN_VOXELS = 2
+_KINDS = (
+    ("vtkMRMLSequenceNode", "is a whole sequence; choose its current frame, the volume that the views show"),
+    ("vtkMRMLSegmentationNode", "is a segmentation; choose the scan that it was drawn on"),
+    ("vtkMRMLLabelMapVolumeNode", "is a label map; choose the scan that it was drawn on"),
+    ("vtkMRMLDiffusionWeightedVolumeNode", "is a diffusion volume; choose a grey-scale volume"),
+    ("vtkMRMLTensorVolumeNode", "holds colours, vectors or tensors; choose a grey-scale volume"),
+)
 
 
 def add_volume_node(scene: Any, volume: Volume, name: str | None = None) -> Any:
@@ -53,48 +49,48 @@ def add_volume_node(scene: Any, volume: Volume, name: str | None = None) -> Any:
     return node
 
 
-def volume_from_node(node: Any, modality: Modality = "unknown") -> Volume:
-    """The volume of a ``vtkMRMLScalarVolumeNode``, its voxels copied.
+def refusal_of(node: Any) -> str | None:
+    """Why a node of the scene cannot be assessed, as one sentence; None where it can."""
+    if node is None:
+        return "No volume is chosen; choose a grey-scale volume."
+    name = node.GetName() or "volume"
+    for class_name, why in _KINDS:
+        if node.IsA(class_name):
+            return f"{name} {why}."
+    if not node.IsA("vtkMRMLScalarVolumeNode"):
+        return f"{name} is no volume; choose a grey-scale volume."
+    return _refusal_of_voxels(node.GetImageData(), name)
+
+
+def volume_from_node(
+    node: Any, modality: Modality = "unknown", acquisition: Mapping[str, str | float] | None = None
+) -> Volume:
+    """The volume of a ``vtkMRMLScalarVolumeNode`` as it lies in the world, its voxels copied.
+
+    A transform is applied to the copy; neither the node nor its scene is changed. A frame of a sequence is read from
+    the volume that shows it.
+
+    Args:
+        node: The volume's node.
+        modality: What made the image, see ``dicom_facts.modality_of``.
+        acquisition: Facts of the acquisition, see ``dicom_facts.acquisition_of``.
 
     Raises:
-        InputError: The node holds no voxels or vectors, or its axes are sheared.
+        InputError: The node is none that can be assessed (see ``refusal_of``), its axes are sheared without a
+            transform that would right them, or its transform cannot be inverted.
     """
-    matrix = vtk.vtkMatrix4x4()
-    node.GetIJKToRASMatrix(matrix)
-    image, name = node.GetImageData(), node.GetName() or "volume"
-    if image is None or image.GetPointData().GetScalars() is None:
-        message = f"The volume {name} holds no voxels; load it again."
-        raise InputError(message)
+    refusal = refusal_of(node)
+    if refusal is not None:
+        raise InputError(refusal)
+    array, geometry = world_voxels(node)
+    return Volume(array.astype(np.float32), geometry, modality, node.GetName() or "volume", acquisition or {})
+
+
+def _refusal_of_voxels(image: Any, name: str) -> str | None:
+    if image is None or image.GetPointData().GetScalars() is None or min(image.GetDimensions()) < 1:
+        return f"The volume {name} holds no voxels; load it again."
     if image.GetNumberOfScalarComponents() > 1:
-        message = f"The volume {name} has several values a voxel (colour or vectors); choose a grey-scale volume."
-        raise InputError(message)
-    array = array_from_image_data(image)
-    k, j, i = array.shape
-    geometry = geometry_from_ras_matrix(slicer.util.arrayFromVTKMatrix(matrix), (i, j, k))
-    return Volume(array.astype(np.float32), geometry, modality, name)
-
-
-def image_data(array: npt.NDArray[Any]) -> Any:
-    """A ``vtkImageData`` of an array (Z, Y, X), copied; its own spacing and origin stay 1 and 0, as MRML wants."""
-    image = vtk.vtkImageData()
-    k, j, i = array.shape
-    image.SetDimensions(i, j, k)
-    scalars = numpy_to_vtk(np.ascontiguousarray(array).ravel(), deep=True, array_type=get_vtk_array_type(array.dtype))
-    scalars.SetName("ImageScalars")
-    image.GetPointData().SetScalars(scalars)
-    return image
-
-
-def array_from_image_data(image: Any) -> npt.NDArray[Any]:
-    """The voxels of a ``vtkImageData``, shape (Z, Y, X); a view."""
-    i, j, k = image.GetDimensions()
-    return np.asarray(vtk_to_numpy(image.GetPointData().GetScalars()).reshape(k, j, i))
-
-
-def vtk_matrix(matrix: FloatArray) -> Any:
-    """A ``vtkMatrix4x4`` of a (4, 4) array."""
-    result = vtk.vtkMatrix4x4()
-    for row in range(4):
-        for column in range(4):
-            result.SetElement(row, column, float(matrix[row, column]))
-    return result
+        return f"The volume {name} has several values a voxel (several times, or colours); choose a grey-scale volume."
+    if min(image.GetDimensions()) < _MIN_VOXELS:
+        return f"The volume {name} is a single slice; a volume of at least {_MIN_VOXELS} slices is needed."
+    return None
