@@ -6,6 +6,7 @@ its ``scripts/check_description_files.py`` and the tier 1 list of its pull-reque
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -152,6 +153,20 @@ def test_the_description_is_a_sentence_or_two_and_no_promise(description: dict[s
     assert not re.search(r"\b(?:OK|pass|safe|correct|normal)\b", text)
     # CMake would take the value apart at a semicolon, and the description's lines at a line break.
     assert not set(";\n\"") & set(text)
+
+
+def test_the_module_says_of_itself_what_the_extension_says(description: dict[str, str], repository: Path) -> None:
+    module = repository / NAME / f"{NAME}.py"
+    if not module.is_file():
+        pytest.skip("the module file is not written yet")
+    told: dict[str, set[str]] = {}
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute):
+            words = {part.value for part in ast.walk(node.value) if isinstance(part, ast.Constant)}
+            told[node.targets[0].attr] = {word for word in words if isinstance(word, str)}
+    assert description["category"] in told["categories"]
+    assert description["contributors"] in told["contributors"]
+    assert NAME in told["title"]
 
 
 def test_the_readme_has_what_the_index_asks_of_a_homepage(repository: Path) -> None:
