@@ -45,7 +45,7 @@ def run_tool() -> RunTool:
 def configure(run_tool: RunTool) -> RunTool:
     """Configure a source folder against the stand-in, asking for no compiler: there is nothing to compile."""
 
-    def run(source: Path, build: Path) -> subprocess.CompletedProcess[str]:
+    def run(source: Path, build: Path, *more: str) -> subprocess.CompletedProcess[str]:
         no_compiler = [
             f"-DCMAKE_{language}_COMPILER{suffix}"
             for language in ("C", "CXX")
@@ -53,7 +53,7 @@ def configure(run_tool: RunTool) -> RunTool:
         ]
         return run_tool(
             "cmake", "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={tool('ninja')}", f"-DSlicer_DIR={STAND_IN}",
-            "-DBUILD_TESTING=ON", "-Wno-dev", *no_compiler, "-S", source, "-B", build,
+            "-DBUILD_TESTING=ON", "-Wno-dev", *no_compiler, *more, "-S", source, "-B", build,
         )  # fmt: skip
 
     return run

@@ -73,6 +73,18 @@ def test_model_reference_and_samples_are_installed_and_nothing_else_of_the_resou
     assert {"models/demo/model.json", "references/demo/reference.json", "samples/sample-usual.nii.gz"} < embedded
 
 
+def test_nothing_is_missing_if_slicer_should_install_only_what_is_listed(
+    repository: Path, configure: RunTool, run_tool: RunTool, module_folder: Path, tmp_path: Path
+) -> None:
+    build, prefix = tmp_path / "build", tmp_path / "installed"
+    for done in (
+        configure(repository, build, "-DSTAND_IN_INSTALLS_ONLY_WHAT_IS_LISTED=ON"),
+        run_tool("cmake", "--install", build, "--prefix", prefix, "--component", "RuntimeLibraries"),
+    ):
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert files_below(prefix / "lib" / "Slicer-5.10" / "qt-scripted-modules") == files_below(module_folder)
+
+
 def test_slicer_can_run_the_module_from_the_build_tree(build_tree: Path, module_folder: Path) -> None:
     assert files_below(build_tree / "lib" / "Slicer-5.10" / "qt-scripted-modules") == files_below(module_folder)
 

@@ -32,11 +32,21 @@ macro(slicerMacroBuildScriptedModule)
     list(APPEND _copied "${_target}")
   endforeach()
   add_custom_target(Copy${MY_SLICER_NAME}PythonFiles ALL DEPENDS ${_copied})
-  install(DIRECTORY "${CMAKE_BINARY_DIR}/${Slicer_QTSCRIPTEDMODULES_LIB_DIR}/"
-    DESTINATION "${Slicer_INSTALL_QTSCRIPTEDMODULES_LIB_DIR}"
-    COMPONENT RuntimeLibraries
-    USE_SOURCE_PERMISSIONS
-    )
+  if(STAND_IN_INSTALLS_ONLY_WHAT_IS_LISTED)
+    foreach(_file IN LISTS MY_SLICER_SCRIPTS MY_SLICER_RESOURCES)
+      get_filename_component(_folder "${_file}" DIRECTORY)
+      install(FILES "${_file}"
+        DESTINATION "${Slicer_INSTALL_QTSCRIPTEDMODULES_LIB_DIR}/${_folder}"
+        COMPONENT RuntimeLibraries
+        )
+    endforeach()
+  else()
+    install(DIRECTORY "${CMAKE_BINARY_DIR}/${Slicer_QTSCRIPTEDMODULES_LIB_DIR}/"
+      DESTINATION "${Slicer_INSTALL_QTSCRIPTEDMODULES_LIB_DIR}"
+      COMPONENT RuntimeLibraries
+      USE_SOURCE_PERMISSIONS
+      )
+  endif()
 
   if(BUILD_TESTING AND MY_SLICER_WITH_GENERIC_TESTS)
     add_test(NAME py_nomainwindow_qSlicer${MY_SLICER_NAME}ModuleGenericTest COMMAND ${Slicer_LAUNCHER_EXECUTABLE})
