@@ -173,6 +173,12 @@ def test_decisions_lie_in_the_scene_s_own_file(
     """So they are saved also by who unticks every file but the scene's in the save dialog."""
     row = rated(note="long " * 2_000)
     store.add(row)
+    (node,) = decisions_nodes(a_scene)
+    # Saving a bundle makes a storage node for every text that may have a file of its own.
+    assert a_scene.WriteToMRB(str(tmp_path / "scene.mrb"), None)
+    (tmp_path / "scene.mrb").unlink()
+    node.AddDefaultStorageNode()
+    assert node.GetStorageNode() is None
     path = tmp_path / "scene.mrml"
     a_scene.SetURL(str(path))
     a_scene.SetRootDirectory(str(tmp_path))

@@ -145,6 +145,16 @@ def test_undoing_makes_a_row_that_names_the_one_it_withdraws(an_assessment: Asse
         withdraw(undone, reader="Z")
 
 
+def test_a_withdrawal_tells_the_program_that_took_it_down(
+    an_assessment: Assessment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = decide(an_assessment, "reject", reader="Z")
+    monkeypatch.setattr("BottleneckOODLib.assessment.decision.__version__", "9.9")
+    undone = withdraw(row, reader="Z")
+    assert (row.versions.program, undone.versions.program) == (__version__, "9.9")
+    assert undone.versions.model_fingerprint == row.versions.model_fingerprint
+
+
 def test_in_words_a_row_is_one_line_with_who_when_and_why(make_assessment: MakeAssessment) -> None:
     assessment = make_assessment("red")
     row = decide(
