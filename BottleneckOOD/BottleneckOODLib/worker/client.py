@@ -4,52 +4,65 @@ from __future__ import annotations
 
 import queue
 import shutil
-import subprocess
-import sys
-import tempfile
-import threading
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from BottleneckOODLib.assessment.assessment import Assessment
-from BottleneckOODLib.errors import DependencyError, InputError, OutputError
+from BottleneckOODLib.atomic_folder import check_replaceable, check_writable, written_whole
+from BottleneckOODLib.errors import InputError, OutputError, UserError
 from BottleneckOODLib.imaging.volume import Volume
-from BottleneckOODLib.worker.exchange import put_volume
+from BottleneckOODLib.worker import protocol
+from BottleneckOODLib.worker.exchange import put_volume, take_assessment
+from BottleneckOODLib.worker.process import WorkerProcess
 from BottleneckOODLib.worker.protocol import (
-    MAX_LINE_BYTES,
     Alive,
     Assess,
+    BuildReference,
+    DevicesFound,
     Finished,
+    ListDevices,
     Message,
     ProtocolError,
     Refused,
     Stop,
     Working,
-    decode,
-    encode,
 )
+from BottleneckOODLib.worker.python_command import PythonCommand, plain_python
 
 STOP_WITHIN_S = 0.7
 HUNG_AFTER_S = 45.0
 _STOPPED = "The run was stopped; nothing was changed."
-_LOG_FILE = "worker.log"
-_MOST_LOG_BYTES = 200_000
 
 
 @dataclass(frozen=True)
 class Done:
-    """The job is done.
+    """A case is judged.
 
     Attributes:
-        assessment: Its result, without the image.
+        assessment: The result, without the image.
         warm: Whether the model was there already.
     """
 
     assessment: Assessment
     warm: bool
+
+
+@dataclass(frozen=True)
+class Built:
+    """A reference is built and stands in its place.
+
+    Attributes:
+        folder: Where.
+        n_cases: How many cases it holds.
+        n_left_out: How many could not be used.
+        left_out: The first of these, each with its reason.
+    """
+
+    folder: Path
+    n_cases: int
+    n_left_out: int
+    left_out: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -67,39 +80,54 @@ class Failed:
     log: str = ""
 
 
-Event = Working | Done | Failed
+Event = Working | Done | Built | DevicesFound | Failed
+
+
+@dataclass
+class _Running:
+    """The job that runs.
+
+    Attributes:
+        number: Its number.
+        again: What the user does to try again.
+        case_id: The case, for an assessment.
+        output: Where the result goes, for a reference.
+        stop_asked: When the user asked to stop it.
+    """
+
+    number: int
+    again: str
+    case_id: str = ""
+    output: Path | None = None
+    stop_asked: float | None = None
 
 
 class WorkerClient:
     """Runs one job at a time in a process that is started when it is first needed and kept for the next.
 
     Args:
-        command: The Python to run it with, such as ``["PythonSlicer"]``; None takes this one.
-        environment: Its environment; None takes this process's.
+        python: What runs it, such as ``python_command.slicer_python()``; None takes this interpreter.
         hung_after_s: Seconds without a sign of life after which it counts as hung.
     """
 
-    def __init__(
-        self,
-        command: Sequence[str] | None = None,
-        environment: Mapping[str, str] | None = None,
-        hung_after_s: float = HUNG_AFTER_S,
-    ) -> None:
-        self._command = list(command or [sys.executable])
-        self._environment = None if environment is None else dict(environment)
+    def __init__(self, python: PythonCommand | None = None, hung_after_s: float = HUNG_AFTER_S) -> None:
+        self._python = python or plain_python()
         self._hung_after_s = hung_after_s
-        self._process: subprocess.Popen[bytes] | None = None
-        self._exchange: Path | None = None
-        self._heard: queue.SimpleQueue[Message | ProtocolError | None] = queue.SimpleQueue()
+        self._process: WorkerProcess | None = None
         self._last_heard = 0.0
-        self._job = 0
-        self._busy = False
-        self._stop_asked: float | None = None
+        self._number = 0
+        self._running: _Running | None = None
+        self._looking: int | None = None
 
     @property
     def busy(self) -> bool:
-        """Whether a job runs."""
-        return self._busy
+        """Whether a job runs; looking for devices is none, and needs not be waited for."""
+        return self._running is not None
+
+    @property
+    def expects_news(self) -> bool:
+        """Whether ``poll`` has to be called: a job runs, or devices are looked for."""
+        return self._running is not None or self._looking is not None
 
     def assess(
         self,
@@ -110,167 +138,180 @@ class WorkerClient:
         reference: str | None = None,
         device: str = "auto",
     ) -> None:
-        """Start a job; ``poll`` tells how it goes.
+        """Start judging a case; ``poll`` tells how it goes, and ends with ``Done`` or ``Failed``.
 
         Raises:
             InputError: A job runs already.
             DependencyError: The worker's Python cannot be started.
             OutputError: The volume cannot be handed over.
         """
-        if self._busy:
-            message = "A case is being assessed; wait for it, or stop it first."
-            raise InputError(message)
-        exchange = self._started()
-        self._job += 1
-        name = f"volume-{self._job}"
+        self._refuse_while_busy()
+        process, number = self._ready()
+        name = f"volume-{number}"
         try:
-            put_volume(volume, exchange / name)
+            put_volume(volume, process.exchange / name)
         except OSError:
             message = "The volume could not be handed to the worker; check the free space of the temporary folder."
             raise OutputError(message) from None
-        self._busy, self._stop_asked, self._last_heard = True, None, time.monotonic()
+        self._running = _Running(number, "assess the case again", case_id=case_id)
         # A worker that died since is noticed by ``poll``.
-        self._send(Assess(self._job, name, case_id, model, reference, device))
+        process.send(Assess(number, name, case_id, model, reference, device))
+
+    def build_reference(
+        self, cases: Path, name: str, output: Path, *, model: str = "demo", device: str = "auto"
+    ) -> None:
+        """Start building a reference; ``poll`` tells how it goes, and ends with ``Built`` or ``Failed``.
+
+        The worker writes into the exchange folder; only a reference that is complete is put in its place, so a build
+        that was stopped or failed leaves nothing.
+
+        Args:
+            cases: A CSV of cases, or a folder of images.
+            name: Name of the reference.
+            output: The folder to make; one that is there already is never touched.
+            model: Name or folder of the model.
+            device: As for ``BottleneckOODLogic``.
+
+        Raises:
+            InputError: A job runs already.
+            DependencyError: The worker's Python cannot be started.
+            OutputError: ``output`` exists, or cannot be written.
+        """
+        self._refuse_while_busy()
+        check_replaceable(output, overwrite=False, known=())
+        check_writable(output)
+        process, number = self._ready()
+        self._running = _Running(number, "build the reference again", output=output)
+        process.send(BuildReference(number, str(cases.resolve()), name, model, device))
+
+    def list_devices(self) -> None:
+        """Start looking for what could compute; ``poll`` answers with ``DevicesFound``, also while another job runs.
+
+        Raises:
+            DependencyError: The worker's Python cannot be started.
+        """
+        if self._looking is None:
+            process, number = self._ready()
+            self._looking = number
+            process.send(ListDevices(number))
 
     def stop(self) -> None:
         """Ask the job to stop; one that does not within a moment is ended with its process."""
-        if self._busy and self._stop_asked is None:
-            self._stop_asked = time.monotonic()
-            self._send(Stop(self._job))
+        if self._running is not None and self._process is not None and self._running.stop_asked is None:
+            self._running.stop_asked = time.monotonic()
+            self._process.send(Stop(self._running.number))
 
     def poll(self) -> list[Event]:
-        """What happened since the last call; the last event of a job is ``Done`` or ``Failed``. Never waits."""
+        """What happened since the last call; the last event of a job is its result or ``Failed``. Never waits."""
         events: list[Event] = []
-        while self._busy:
+        while self._process is not None:
             try:
-                heard = self._heard.get_nowait()
+                heard = self._process.heard.get_nowait()
             except queue.Empty:
                 break
-            self._last_heard = time.monotonic()
-            event = self._event_of(heard)
-            if event is not None:
-                events.append(event)
-        if self._busy:
-            late = self._lateness()
-            if late is not None:
-                events.append(self._ended(late))
+            events += self._events_of(heard)
+        if self._process is not None and self.expects_news:
+            events += self._ended_if_late()
         return events
 
     def close(self) -> None:
         """End the process and remove everything that was exchanged."""
-        self._busy = False
+        self._running = self._looking = None
         process, self._process = self._process, None
         if process is not None:
-            process.kill()
-            process.wait()
-            for stream in (process.stdin, process.stdout):
-                if stream is not None:
-                    _close_quietly(stream)
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            shutil.rmtree(exchange, ignore_errors=True)
+            process.end()
 
-    def _event_of(self, heard: Message | ProtocolError | None) -> Event | None:
+    def _refuse_while_busy(self) -> None:
+        if self._running is not None:
+            what = "A case is being assessed" if self._running.output is None else "A reference is being built"
+            message = f"{what}; wait for it, or stop it first."
+            raise InputError(message)
+
+    def _ready(self) -> tuple[WorkerProcess, int]:
+        if self._process is None or not self._process.running:
+            self.close()
+            self._process = WorkerProcess(self._python)
+        self._number += 1
+        self._last_heard = time.monotonic()
+        return self._process, self._number
+
+    def _events_of(self, heard: Message | ProtocolError | None) -> list[Event]:
+        running = self._running
         if heard is None:
-            return self._ended(Failed("The worker ended unexpectedly (was the memory full?); assess the case again."))
-        if isinstance(heard, Working | Alive) or (isinstance(heard, Finished | Refused) and heard.job != self._job):
+            return self._ended("The worker ended unexpectedly (was the memory full?)")
+        if isinstance(heard, ProtocolError | protocol.Request):
+            return self._ended("The worker answered with something that is no answer")
+        mine = running is not None and heard.job == running.number
+        if mine or heard.job == self._looking:
+            # A worker that lives but never takes up the job does not hear it.
+            self._last_heard = time.monotonic()
+        if heard.job == self._looking and isinstance(heard, DevicesFound | Refused):
+            self._looking = None
+            return [heard if isinstance(heard, DevicesFound) else DevicesFound(heard.job, (), heard.sentence)]
+        if not mine or running is None or isinstance(heard, Alive):
+            return []
+        if isinstance(heard, Working):
             # What was on its way when the user stopped is of no interest any more.
-            told = isinstance(heard, Working) and heard.job == self._job and self._stop_asked is None
-            return heard if told and isinstance(heard, Working) else None
-        if isinstance(heard, Refused):
-            self._busy = False
-            return Failed(heard.sentence, heard.stopped)
-        if isinstance(heard, Finished):
-            self._busy = False
-            return self._done(heard) if self._stop_asked is None else Failed(_STOPPED, stopped=True)
-        return self._ended(Failed("The worker answered with something that is no answer; assess the case again."))
+            return [heard] if running.stop_asked is None else []
+        return self._result_of(heard, running)
 
-    def _done(self, finished: Finished) -> Event:
-        exchange = self._exchange or Path()
-        folder = (exchange / finished.folder).resolve()
+    def _result_of(self, heard: Finished | protocol.Built | DevicesFound | Refused, running: _Running) -> list[Event]:
+        result: Event
         try:
-            if exchange.resolve() not in folder.parents:
-                message = "The worker's result lies elsewhere than agreed."
-                raise InputError(message)
-            assessment = Assessment.load(folder)
-        except InputError as error:
-            return self._ended(Failed(f"The worker's result cannot be used; assess the case again. {error}"))
-        shutil.rmtree(exchange / f"volume-{self._job}", ignore_errors=True)
-        shutil.rmtree(folder.parent, ignore_errors=True)
-        return Done(assessment, finished.warm)
+            if isinstance(heard, Refused):
+                result = Failed(heard.sentence, heard.stopped)
+            elif running.stop_asked is not None:
+                result = Failed(_STOPPED, stopped=True)
+            elif isinstance(heard, Finished) and running.output is None:
+                result = Done(take_assessment(self._inside(heard.folder), running.case_id), heard.warm)
+            elif isinstance(heard, protocol.Built) and running.output is not None:
+                _put_in_place(self._inside(heard.folder), running.output)
+                result = Built(running.output, heard.n_cases, heard.n_left_out, heard.left_out)
+            else:
+                return self._ended("The worker answered with something that is no answer")
+        except OutputError as error:
+            result = Failed(str(error))
+        except UserError:
+            return self._ended("The worker's result cannot be used")
+        self._running = None
+        if self._process is not None:
+            for left in (f"volume-{running.number}", f"job-{running.number}"):
+                shutil.rmtree(self._process.exchange / left, ignore_errors=True)
+        return [result]
 
-    def _lateness(self) -> Failed | None:
-        now = time.monotonic()
-        if self._stop_asked is not None and now - self._stop_asked > STOP_WITHIN_S:
-            return Failed(_STOPPED, stopped=True)
+    def _inside(self, name: str) -> Path:
+        """A folder of the exchange folder; a name that leads elsewhere is refused."""
+        exchange = Path() if self._process is None else self._process.exchange.resolve()
+        folder = (exchange / name).resolve()
+        if exchange not in folder.parents or not folder.is_dir():
+            message = "The worker's result lies elsewhere than agreed."
+            raise InputError(message)
+        return folder
+
+    def _ended_if_late(self) -> list[Event]:
+        now, running = time.monotonic(), self._running
+        if running is not None and running.stop_asked is not None and now - running.stop_asked > STOP_WITHIN_S:
+            return self._ended("")
         if now - self._last_heard > self._hung_after_s:
-            return Failed("The worker does not answer any more and was ended; assess the case again.")
-        return None
+            return self._ended("The worker does not answer any more and was ended")
+        return []
 
-    def _ended(self, failed: Failed) -> Failed:
-        """The job is over and its process is not to be trusted; the next job gets a fresh one."""
-        log = self._log()
+    def _ended(self, why: str) -> list[Event]:
+        """The process is not to be trusted any more; the next job gets a fresh one."""
+        running, looking = self._running, self._looking
+        log = "" if self._process is None else self._process.log()
         self.close()
-        return Failed(failed.sentence, failed.stopped, log)
-
-    def _started(self) -> Path:
-        if self._process is not None and self._process.poll() is None and self._exchange is not None:
-            return self._exchange
-        self.close()
-        self._heard = queue.SimpleQueue()
-        exchange = Path(tempfile.mkdtemp(prefix="bottleneck-ood-"))
-        try:
-            with (exchange / _LOG_FILE).open("wb") as log:
-                self._process = subprocess.Popen(
-                    [*self._command, "-m", "BottleneckOODLib.worker.serve", str(exchange)],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=log,
-                    env=self._environment,
-                    cwd=Path(__file__).resolve().parents[2],
-                )
-        except OSError:
-            shutil.rmtree(exchange, ignore_errors=True)
-            message = f"The worker cannot be started with {self._command[0]}; check the installation of Python."
-            raise DependencyError(message) from None
-        self._exchange = exchange
-        listener = threading.Thread(target=_listen, args=(self._process.stdout, self._heard), daemon=True)
-        listener.start()
-        return exchange
-
-    def _send(self, message: Message) -> None:
-        stream = None if self._process is None else self._process.stdin
-        if stream is not None:
-            try:
-                stream.write(encode(message))
-                stream.flush()
-            except OSError:
-                # It is dead; its silence tells ``poll``.
-                return
-
-    def _log(self) -> str:
-        if self._exchange is None:
-            return ""
-        try:
-            raw = (self._exchange / _LOG_FILE).read_bytes()
-        except OSError:
-            return ""
-        return raw[-_MOST_LOG_BYTES:].decode("utf-8", "replace")
+        events: list[Event] = []
+        if running is not None and running.stop_asked is not None:
+            events.append(Failed(_STOPPED, stopped=True, log=log))
+        elif running is not None:
+            events.append(Failed(f"{why}; {running.again}.", log=log))
+        if looking is not None:
+            events.append(DevicesFound(looking, (), "The devices could not be listed; the choice is made by itself."))
+        return events
 
 
-def _listen(stream: IO[bytes], heard: queue.SimpleQueue[Message | ProtocolError | None]) -> None:
-    try:
-        while line := stream.readline(MAX_LINE_BYTES + 1):
-            heard.put(decode(line))
-    except ProtocolError as error:
-        heard.put(error)
-    except (OSError, ValueError):
-        pass
-    heard.put(None)
-
-
-def _close_quietly(stream: IO[bytes]) -> None:
-    try:
-        stream.close()
-    except OSError:
-        return
+def _put_in_place(built: Path, output: Path) -> None:
+    with written_whole(output, overwrite=False, known=()) as temporary:
+        for path in built.iterdir():
+            shutil.move(path, temporary / path.name)

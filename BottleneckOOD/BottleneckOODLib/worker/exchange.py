@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
+from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.assessment.typed_json import as_type
 from BottleneckOODLib.errors import InputError
 from BottleneckOODLib.imaging.volume import Geometry, Volume
 
 VOXELS_FILE, FACTS_FILE = "voxels.npy", "volume.json"
+# A case's own name may be long, and must not make a path too long for Windows.
+_ANY_CASE = "case"
 _MODALITIES = ("CT", "MR", "unknown")
 
 
@@ -56,3 +59,24 @@ def take_volume(folder: Path) -> Volume:
     except (OSError, ValueError, KeyError, TypeError, EOFError):
         message = "The volume could not be handed to the worker; check the free space of the temporary folder."
         raise InputError(message) from None
+
+
+def put_assessment(assessment: Assessment, folder: Path) -> Path:
+    """Write an assessment for the other process, without its picture; the case's name stays out of every path.
+
+    Returns:
+        The case's folder inside ``folder``.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    return replace(assessment, case_id=_ANY_CASE).save(folder, picture=False)
+
+
+def take_assessment(folder: Path, case_id: str) -> Assessment:
+    """Read what ``put_assessment`` wrote, and give the case its name again.
+
+    Raises:
+        InputError: A file is missing or damaged.
+    """
+    return replace(Assessment.load(folder), case_id=case_id)

@@ -2,12 +2,16 @@
 
 ::
 
-    to the worker      Assess     judge the volume that lies in the exchange folder
-                       Stop       stop that job at the next window
-    from the worker    Alive      every second, whatever it does
-                       Working    where a job is
-                       Finished   a job is done; the assessment lies in the exchange folder
-                       Refused    the user's input was wrong, or the run was stopped, in one sentence
+    to the worker      Assess          judge the volume that lies in the exchange folder
+                       BuildReference  build a reference from cases that lie elsewhere
+                       ListDevices     tell what could compute
+                       Stop            stop that job at the next window
+    from the worker    Alive           every second, whatever it does
+                       Working         where a job is
+                       Finished        a case is judged; the assessment lies in the exchange folder
+                       Built           a reference is built and lies in the exchange folder
+                       DevicesFound    what could compute, and why no graphics card does
+                       Refused         the user's input was wrong, or the run was stopped, in one sentence
 """
 
 from __future__ import annotations
@@ -16,8 +20,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
+from typing import get_args
 
 from BottleneckOODLib.assessment.typed_json import typed
+from BottleneckOODLib.model.gpu_facts import DeviceFacts
 
 MAX_LINE_BYTES = 100_000
 
@@ -44,6 +50,32 @@ class Assess:
 
 
 @dataclass(frozen=True)
+class BuildReference:
+    """Build a reference.
+
+    Attributes:
+        job: Number of the job.
+        cases: A CSV of cases, or a folder of images.
+        name: Name of the reference.
+        model: Name or folder of the model.
+        device: As for ``BottleneckOODLogic``.
+    """
+
+    job: int
+    cases: str
+    name: str
+    model: str
+    device: str
+
+
+@dataclass(frozen=True)
+class ListDevices:
+    """Tell what could compute."""
+
+    job: int
+
+
+@dataclass(frozen=True)
 class Stop:
     """Stop a job."""
 
@@ -52,9 +84,15 @@ class Stop:
 
 @dataclass(frozen=True)
 class Alive:
-    """The worker's process runs; ``job`` is 0 while it has none."""
+    """The worker's process runs.
+
+    Attributes:
+        job: What it works on; 0 while there is nothing.
+        process_id: Of the process itself, which is not the one that was started where a launcher stands between.
+    """
 
     job: int
+    process_id: int
 
 
 @dataclass(frozen=True)
@@ -84,6 +122,40 @@ class Finished:
 
 
 @dataclass(frozen=True)
+class Built:
+    """A reference is built.
+
+    Attributes:
+        job: Number of the job.
+        folder: Name of its folder, inside the exchange folder.
+        n_cases: How many cases it holds.
+        n_left_out: How many could not be used.
+        left_out: The first of these, each with its reason.
+    """
+
+    job: int
+    folder: str
+    n_cases: int
+    n_left_out: int
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DevicesFound:
+    """What could compute.
+
+    Attributes:
+        job: Number of the job.
+        devices: ``auto`` first.
+        why_no_gpu: Why no graphics card is among them, in one sentence; empty when one is.
+    """
+
+    job: int
+    devices: tuple[DeviceFacts, ...]
+    why_no_gpu: str
+
+
+@dataclass(frozen=True)
 class Refused:
     """A job ended without a result.
 
@@ -98,12 +170,14 @@ class Refused:
     stopped: bool
 
 
-Request = Assess | Stop
-Report = Alive | Working | Finished | Refused
+Job = Assess | BuildReference | ListDevices
+Request = Job | Stop
+Result = Finished | Built | DevicesFound | Refused
+Report = Alive | Working | Result
 Message = Request | Report
 
 _KINDS: Mapping[str, type[Message]] = MappingProxyType(
-    {kind.__name__: kind for kind in (Assess, Stop, Alive, Working, Finished, Refused)}
+    {kind.__name__: kind for kind in get_args(Message)}
 )
 
 

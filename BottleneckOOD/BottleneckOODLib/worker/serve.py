@@ -10,30 +10,17 @@ import queue
 import shutil
 import sys
 import threading
+import time
 import traceback
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO, NoReturn
 
-from BottleneckOODLib.errors import Cancelled, UserError
 from BottleneckOODLib.progress import CancelToken, Progress
-from BottleneckOODLib.worker.protocol import (
-    Alive,
-    Assess,
-    Finished,
-    ProtocolError,
-    Refused,
-    Report,
-    Stop,
-    Working,
-    decode,
-    encode,
-)
-
-if TYPE_CHECKING:
-    from BottleneckOODLib.logic import BottleneckOODLogic
+from BottleneckOODLib.worker.jobs import Jobs
+from BottleneckOODLib.worker.protocol import Alive, Job, ProtocolError, Report, Stop, Working, decode, encode
 
 ALIVE_EVERY_S = 1.0
-_FAULT = "The worker met a fault of the program; the details are in its log. Assess the case again, or report it."
 
 
 class Worker:
@@ -49,75 +36,43 @@ class Worker:
         self._requests = requests
         self._reports = reports
         self._exchange = exchange
-        self._writing = threading.Lock()
-        self._jobs: queue.SimpleQueue[Assess] = queue.SimpleQueue()
+        self._writing, self._leaving = threading.Lock(), threading.Lock()
+        self._asked: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._tokens: dict[int, CancelToken] = {}
         self._job = 0
-        self._logic: BottleneckOODLogic | None = None
-        self._loaded: tuple[str, str | None, str] | None = None
+        self._jobs = Jobs(exchange)
 
     def run(self) -> None:
         """Serve until the process ends."""
         for task in (self._listen, self._live):
             threading.Thread(target=task, daemon=True).start()
         while True:
-            request = self._jobs.get()
-            self._job = request.job
-            self._say(self._answer(request))
+            job = self._asked.get()
+            self._job = job.job
+            self._say(self._jobs.do(job, partial(self._tell, job.job), self._tokens[job.job]))
+            del self._tokens[job.job]
             self._job = 0
 
-    def _answer(self, request: Assess) -> Report:
-        token = self._tokens[request.job]
-        try:
-            return self._assess(request, token)
-        except Cancelled:
-            return Refused(request.job, "The run was stopped; nothing was changed.", stopped=True)
-        except UserError as error:
-            return Refused(request.job, str(error), stopped=False)
-        except Exception:
-            traceback.print_exc()
-            return Refused(request.job, _FAULT, stopped=False)
-
-    def _assess(self, request: Assess, token: CancelToken) -> Finished:
-        # The first of these imports takes seconds; the process answers all the while.
-        from BottleneckOODLib.logic import BottleneckOODLogic  # noqa: PLC0415
-        from BottleneckOODLib.worker.exchange import take_volume  # noqa: PLC0415
-
-        def tell(progress: Progress) -> None:
-            self._say(Working(request.job, progress.step, progress.fraction, progress.seconds_left, progress.message))
-
-        tell(Progress("Starting", 0.0))
-        token.raise_if_cancelled()
-        wanted = (request.model, request.reference, request.device)
-        warm = self._logic is not None and self._loaded == wanted
-        if self._logic is None or not warm:
-            self._logic, self._loaded = BottleneckOODLogic(*wanted), wanted
-        volume = take_volume(self._exchange / request.volume)
-        assessment = self._logic.assess(volume, case_id=request.case_id, progress=tell, cancel=token)
-        token.raise_if_cancelled()
-        folder = f"job-{request.job}"
-        saved = assessment.save(self._exchange / folder, picture=False)
-        return Finished(request.job, f"{folder}/{saved.name}", warm)
+    def _tell(self, job: int, progress: Progress) -> None:
+        self._say(Working(job, progress.step, progress.fraction, progress.seconds_left, progress.message))
 
     def _listen(self) -> None:
         try:
             for line in self._requests:
                 request = decode(line)
-                if isinstance(request, Assess):
+                if isinstance(request, Stop):
+                    self._tokens.get(request.job, CancelToken()).cancel()
+                elif isinstance(request, Job):
                     self._tokens[request.job] = CancelToken()
-                    self._jobs.put(request)
-                elif isinstance(request, Stop) and request.job in self._tokens:
-                    self._tokens[request.job].cancel()
+                    self._asked.put(request)
         except (ProtocolError, OSError, ValueError):
             traceback.print_exc()
-        # Whoever asked is gone: nothing that it left may stay.
-        shutil.rmtree(self._exchange, ignore_errors=True)
-        os._exit(0)
+        self._leave()
 
     def _live(self) -> None:
-        pause = threading.Event()
-        while not pause.wait(ALIVE_EVERY_S):
-            self._say(Alive(self._job))
+        while True:
+            self._say(Alive(self._job, os.getpid()))
+            time.sleep(ALIVE_EVERY_S)
 
     def _say(self, report: Report) -> None:
         with self._writing:
@@ -125,7 +80,13 @@ class Worker:
                 self._reports.write(encode(report))
                 self._reports.flush()
             except OSError:
-                os._exit(0)
+                self._leave()
+
+    def _leave(self) -> NoReturn:
+        """Whoever asked is gone: nothing that it left may stay. Of two threads that notice, one does it."""
+        with self._leaving:
+            shutil.rmtree(self._exchange, ignore_errors=True)
+            os._exit(0)
 
 
 def main() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,8 +10,9 @@ import numpy as np
 import pytest
 
 from BottleneckOODLib.imaging.volume import Geometry, Volume
-from BottleneckOODLib.worker.client import Done, Event, Failed, WorkerClient
+from BottleneckOODLib.worker.client import Built, Done, Event, Failed, WorkerClient
 from BottleneckOODLib.worker.protocol import Working
+from BottleneckOODLib.worker.python_command import PythonCommand, plain_python
 
 FORMATS = Path(__file__).resolve().parents[2] / "formats" / "v1"
 SMALL_MODEL = {"model": str(FORMATS / "model"), "reference": str(FORMATS / "reference"), "device": "cpu"}
@@ -39,6 +42,19 @@ def small_model() -> dict[str, str]:
 
 
 Until = Callable[..., list[Event]]
+AProgram = Callable[[str], PythonCommand]
+
+
+@pytest.fixture
+def a_program(tmp_path: Path) -> AProgram:
+    """A stand-in for the worker's Python: it runs the text, with the exchange folder as its last argument."""
+
+    def make(text: str) -> PythonCommand:
+        path = tmp_path / "stand_in.py"
+        path.write_text(f"import sys, time\n{text}\n", encoding="utf-8")
+        return PythonCommand((sys.executable, str(path)), plain_python().environment)
+
+    return make
 
 
 @pytest.fixture
@@ -48,12 +64,12 @@ def until() -> Until:
     def wait(client: WorkerClient, *kinds: type, seconds: float = 120.0) -> list[Event]:
         events: list[Event] = []
         end = time.monotonic() + seconds
-        wanted = kinds or (Done, Failed)
+        wanted = kinds or (Done, Built, Failed)
         while time.monotonic() < end:
             events += client.poll()
             if any(isinstance(event, wanted) for event in events):
                 return events
-            if not client.busy:
+            if not client.expects_news:
                 break
             time.sleep(0.01)
         raise AssertionError(f"waited in vain for {wanted}: {events}")
@@ -69,3 +85,25 @@ def a_working_client(
     a_client.assess(a_volume, "round", **small_model)
     until(a_client, Working)
     return a_client
+
+
+@pytest.fixture
+def ends() -> Callable[[int], bool]:
+    """Whether a process is gone within half a minute; one that nobody has buried yet counts as gone."""
+
+    def gone(pid: int) -> bool:
+        try:
+            os.kill(pid, 0)
+            return ") Z " in Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+        except ProcessLookupError:
+            return True
+        except OSError:
+            return False
+
+    def wait(pid: int) -> bool:
+        end = time.monotonic() + 30
+        while not gone(pid) and time.monotonic() < end:
+            time.sleep(0.05)
+        return gone(pid)
+
+    return wait

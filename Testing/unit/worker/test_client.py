@@ -18,35 +18,22 @@ from BottleneckOODLib.imaging.volume import Volume
 from BottleneckOODLib.logic import BottleneckOODLogic
 from BottleneckOODLib.worker import client as client_module
 from BottleneckOODLib.worker.client import Done, Event, Failed, WorkerClient
-from BottleneckOODLib.worker.protocol import Finished, Stop, Working, encode
+from BottleneckOODLib.worker.protocol import Alive, Finished, Stop, Working, encode
+from BottleneckOODLib.worker.python_command import PythonCommand
 
 Until = Callable[..., list[Event]]
+AProgram = Callable[[str], PythonCommand]
 Model = dict[str, str]
 
 
 def process_of(client: WorkerClient) -> subprocess.Popen[bytes]:
     assert client._process is not None
-    return client._process
+    return client._process._process
 
 
 def exchange_of(client: WorkerClient) -> Path:
-    assert client._exchange is not None
-    return client._exchange
-
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def a_program(folder: Path, text: str) -> list[str]:
-    """A stand-in for the worker's Python: it ignores its arguments and runs the text."""
-    path = folder / "stand_in.py"
-    path.write_text(f"import sys, time\n{text}\n", encoding="utf-8")
-    return [sys.executable, str(path)]
+    assert client._process is not None
+    return client._process.exchange
 
 
 def test_the_result_is_that_of_the_same_logic_here(
@@ -98,27 +85,6 @@ def test_one_job_at_a_time(a_working_client: WorkerClient, a_volume: Volume, sma
         a_working_client.assess(a_volume, "other", **small_model)
 
 
-@pytest.mark.parametrize("moment_s", [0.0, 0.1, 0.5, 1.0, 2.0])
-def test_it_stops_within_a_second_at_any_moment(
-    a_client: WorkerClient, a_volume: Volume, small_model: Model, until: Until, moment_s: float
-) -> None:
-    a_client.assess(a_volume, "round", **small_model)
-    end = time.monotonic() + moment_s
-    while time.monotonic() < end and a_client.busy:
-        a_client.poll()
-        time.sleep(0.01)
-    if not a_client.busy:
-        pytest.skip("it was done before")
-    a_client.stop()
-    # Generous for a busy machine; a stop that waits for the model would take far longer.
-    failed = until(a_client, Failed, seconds=5.0)[-1]
-    assert isinstance(failed, Failed)
-    assert failed.stopped
-    assert not a_client.busy
-    a_client.assess(a_volume, "round", **small_model)
-    assert isinstance(until(a_client)[-1], Done)
-
-
 def test_a_killed_worker_is_one_sentence_and_the_next_case_gets_a_fresh_one(
     a_working_client: WorkerClient, a_volume: Volume, small_model: Model, until: Until
 ) -> None:
@@ -156,6 +122,21 @@ def test_a_hung_worker_is_ended(a_working_client: WorkerClient, until: Until) ->
         os.kill(pid, 0)
 
 
+def test_a_worker_that_lives_but_never_takes_up_the_job_is_ended(
+    a_volume: Volume, until: Until, a_program: AProgram
+) -> None:
+    """As where a launcher keeps its child's standard input to itself."""
+    alive = encode(Alive(0, 2))
+    client = WorkerClient(
+        a_program(f"while True:\n    sys.stdout.buffer.write({alive!r}); sys.stdout.flush(); time.sleep(0.05)"),
+        hung_after_s=1.5,
+    )
+    client.assess(a_volume, "round")
+    failed = until(client, seconds=60.0)[-1]
+    assert isinstance(failed, Failed)
+    assert "does not answer" in failed.sentence
+
+
 FINISHED_ELSEWHERE = Finished(1, "../..", warm=True)
 FINISHED_NOWHERE = Finished(1, "nothing", warm=True)
 
@@ -172,8 +153,8 @@ FINISHED_NOWHERE = Finished(1, "nothing", warm=True)
         "sys.exit(3)",
     ],
 )
-def test_garbage_is_one_sentence(a_volume: Volume, until: Until, tmp_path: Path, text: str) -> None:
-    client = WorkerClient(a_program(tmp_path, text))
+def test_garbage_is_one_sentence(a_volume: Volume, until: Until, a_program: AProgram, text: str) -> None:
+    client = WorkerClient(a_program(text))
     client.assess(a_volume, "round")
     failed = until(client, seconds=20.0)[-1]
     assert isinstance(failed, Failed)
@@ -183,8 +164,10 @@ def test_garbage_is_one_sentence(a_volume: Volume, until: Until, tmp_path: Path,
     assert client._process is None
 
 
-def test_what_the_worker_printed_is_kept_for_a_bug_report(a_volume: Volume, until: Until, tmp_path: Path) -> None:
-    client = WorkerClient(a_program(tmp_path, "print('segmentation fault', file=sys.stderr); sys.exit(1)"))
+def test_what_the_worker_printed_is_kept_for_a_bug_report(
+    a_volume: Volume, until: Until, a_program: AProgram
+) -> None:
+    client = WorkerClient(a_program("print('segmentation fault', file=sys.stderr); sys.exit(1)"))
     client.assess(a_volume, "round")
     failed = until(client)[-1]
     assert isinstance(failed, Failed)
@@ -193,7 +176,7 @@ def test_what_the_worker_printed_is_kept_for_a_bug_report(a_volume: Volume, unti
 
 
 def test_a_python_that_is_not_there_is_one_sentence(a_volume: Volume, tmp_path: Path) -> None:
-    client = WorkerClient([str(tmp_path / "no-python")])
+    client = WorkerClient(PythonCommand((str(tmp_path / "no-python"),), {}))
     with pytest.raises(DependencyError, match="no-python"):
         client.assess(a_volume, "round")
     assert not client.busy
@@ -207,7 +190,9 @@ def test_closing_ends_the_process_and_removes_the_folder(a_working_client: Worke
     a_working_client.close()
 
 
-def test_the_worker_does_not_outlive_who_started_it(a_volume: Volume, tmp_path: Path) -> None:
+def test_the_worker_does_not_outlive_who_started_it(
+    a_volume: Volume, tmp_path: Path, ends: Callable[[int], bool]
+) -> None:
     np.save(tmp_path / "voxels.npy", a_volume.voxels)
     code = (
         "import os, sys, numpy as np\n"
@@ -218,7 +203,7 @@ def test_the_worker_does_not_outlive_who_started_it(a_volume: Volume, tmp_path: 
         "geometry = Geometry((i, j, k), (5, 5, 5), (0, 0, 0), (1, 0, 0, 0, 1, 0, 0, 0, 1))\n"
         "client = WorkerClient()\n"
         "client.assess(Volume(voxels, geometry, 'CT', 'x'), 'x')\n"
-        "print(client._process.pid, client._exchange, flush=True)\n"
+        "print(client._process.pid, client._process.exchange, flush=True)\n"
         "os._exit(1)\n"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False).stdout
@@ -227,9 +212,7 @@ def test_the_worker_does_not_outlive_who_started_it(a_volume: Volume, tmp_path: 
     while Path(exchange.strip()).exists() and time.monotonic() < end:
         time.sleep(0.05)
     assert not Path(exchange.strip()).exists()
-    while is_running(int(pid)) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert not is_running(int(pid))
+    assert ends(int(pid))
 
 
 def test_asking_needs_neither_torch_nor_qt() -> None:
