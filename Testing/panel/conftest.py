@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import slicer
+import slicer.util
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 # Testing is no package; the host is one, beside the tests that use it.
@@ -18,6 +22,9 @@ from qt_harness.host import Host, start_host
 from qt_harness.pythonqt import method_style
 
 Grab = Callable[[Any, str], Path]
+
+# Written for Slicer: it imports qt before there is one.
+collect_ignore = ["tiny_module"]
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -46,20 +53,17 @@ def the_application(_host: Host) -> Iterator[Host]:
 
 @pytest.fixture
 def open_module(the_application: Host) -> Iterator[Callable[[Path], Any]]:
-    """Opens a scripted module's file with a fresh library; everything is closed after the test."""
+    """Opens a scripted module's file, with the library that lies beside it; everything is closed after the test."""
     opened: list[str] = []
 
     def open_it(path: Path) -> Any:
         opened.append(path.stem)
         return the_application.open_module(path)
 
-    with the_application.fresh_library():
+    with the_application.keeping_the_library():
         yield open_it
         for name in opened:
             the_application.close_module(name)
-            path = next((p for p in sys.path if (Path(p) / f"{name}.py").is_file()), None)
-            if path is not None and name != "BottleneckOOD":
-                sys.path.remove(path)
 
 
 @pytest.fixture
@@ -86,3 +90,27 @@ def grab(tmp_path: Path) -> Grab:
         return path
 
     return take
+
+
+@pytest.fixture
+def a_tiny_module(tmp_path: Path) -> Path:
+    """The file of a module as small as can be; it may be written to."""
+    folder = tmp_path / "tiny_module"
+    shutil.copytree(Path(__file__).parent / "tiny_module", folder)
+    return folder / "TinyModule.py"
+
+
+@pytest.fixture
+def a_tiny_panel(open_module: Callable[[Path], Any], a_tiny_module: Path) -> Any:
+    """Its panel, opened in the host."""
+    return open_module(a_tiny_module)
+
+
+@pytest.fixture
+def a_volume_in_the_scene(the_application: Host) -> Any:
+    """A bright block in the middle of a dark volume of 20 x 30 x 40 voxels."""
+    voxels = np.zeros((20, 30, 40), np.int16)
+    voxels[5:15, 10:20, 10:30] = 200
+    node = slicer.util.addVolumeFromArray(voxels, name="ct")
+    node.CreateDefaultDisplayNodes()
+    return node

@@ -134,12 +134,11 @@ class qSlicerApplication(QtWidgets.QApplication, metaclass=PythonQtType):
         self._scene.SetDataIOManager(data)
         self._logic.SetMRMLScene(self._scene)
         colors, segmentations = slicer.vtkMRMLColorLogic(), slicer.vtkSlicerSegmentationsModuleLogic()
-        terminologies = slicer.vtkSlicerTerminologiesModuleLogic()
-        for logic in (colors, segmentations, terminologies):
+        for logic in (colors, segmentations):
             logic.SetMRMLApplicationLogic(self._logic)
             logic.SetMRMLScene(self._scene)
         self._logic.SetColorLogic(colors)
-        return cache, data, colors, segmentations, terminologies
+        return cache, data, colors, segmentations
 
     def mrmlScene(self) -> Any:
         """The scene."""

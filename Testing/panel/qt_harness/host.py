@@ -195,23 +195,30 @@ class Host:
             time.sleep(0.001)
 
     @contextmanager
-    def fresh_library(self) -> Iterator[None]:
-        """The library's modules are imported anew inside, and those from before are back after."""
-        before = {name: module for name, module in sys.modules.items() if name.split(".")[0] == LIBRARY}
-        for name in before:
-            del sys.modules[name]
+    def keeping_the_library(self) -> Iterator[None]:
+        """Whatever is reloaded or imported from elsewhere inside, the library and the path are as before after."""
+        before, path = _library_modules(), list(sys.path)
         try:
             yield
         finally:
-            for name in [name for name in sys.modules if name.split(".")[0] == LIBRARY]:
+            for name in _library_modules():
                 del sys.modules[name]
             sys.modules.update(before)
+            sys.path[:] = path
+
+
+def _library_modules() -> dict[str, types.ModuleType]:
+    return {name: module for name, module in sys.modules.items() if name.split(".")[0] == LIBRARY}
 
 
 def _prepare_import(path: Path) -> None:
-    """The module's folder on the path and PythonQt's style for every file that speaks to Qt."""
-    if str(path.parent) not in sys.path:
-        sys.path.insert(0, str(path.parent))
+    """The module's folder first on the path, with the library beside it, and PythonQt's style where it speaks to Qt."""
+    sys.path.insert(0, str(path.parent))
+    library = sys.modules.get(LIBRARY)
+    beside = path.parent / LIBRARY
+    if library is not None and beside.is_dir() and Path(library.__path__[0]).resolve() != beside.resolve():
+        for name in _library_modules():
+            del sys.modules[name]
     attribute_style(path.stem)
     widgets = path.parent / LIBRARY / "widgets"
     attribute_style(f"{LIBRARY}.widgets")
