@@ -178,6 +178,7 @@ class SliceView:
     """A slice view as Slicer has it, without a window: slice logic, displayable managers, an offscreen renderer."""
 
     scene: Any
+    name: str = "Red"
     size: tuple[int, int] = (500, 400)
     renderer: Any = field(default_factory=vtk.vtkRenderer)
     window: Any = field(default_factory=vtk.vtkRenderWindow)
@@ -207,7 +208,7 @@ class SliceView:
         self.window.SetInteractor(interactor)
         self.logic.SetMRMLApplicationLogic(self.application)
         self.logic.SetMRMLScene(self.scene)
-        self.node = self.logic.AddSliceNode("Red")
+        self.node = self.logic.AddSliceNode(self.name)
         self.node.SetOrientation("Axial")
         logics = vtk.vtkCollection()
         logics.AddItem(self.logic)

@@ -71,6 +71,16 @@ def light_sentence(
     return f"{word}: {place}{where}{flagged}; {_REVIEW[light]}."
 
 
+def corner_lines(light: str, percentile: float | None) -> tuple[str, str]:
+    """What stands in the corner of a view: word and percentile, and beneath them what to do.
+
+    >>> corner_lines("amber", 97.4)
+    ('Unusual - 97 of 100', 'Review the mask. Not for clinical use.')
+    """
+    place = "" if percentile is None or light == "grey" else f" - {percentile:.0f} of 100"
+    return f"{STATE_WORDS[light]}{place}", f"Review the mask. {NOT_FOR_CLINICAL_USE}."
+
+
 def preliminary_sentence(light: str) -> str:
     """What is told before the mask is there."""
     return f"{PRELIMINARY}, before the mask is there: {STATE_WORDS[light]}; review the mask when it comes."
