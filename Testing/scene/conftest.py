@@ -120,6 +120,8 @@ def references_of(node: Any) -> dict[str, list[str]]:
     return {
         role: [node.GetNthNodeReferenceID(role, n) for n in range(node.GetNumberOfNodeReferences(role))]
         for role in roles
+        # Asking for a reference that is not there makes an empty role.
+        if node.GetNumberOfNodeReferences(role)
     }
 
 

@@ -114,6 +114,38 @@ def test_display_storage_and_colours_of_a_result_go_with_it(
     assert scene_state(a_scene) == before
 
 
+def overlay_of(scene: Any, assessment: Assessment) -> Any:
+    assert assessment.volume is not None
+    overlay = add_volume_node(scene, assessment.volume, "overlay")
+    overlay.SetAttribute(ROLE_ATTRIBUTE, "regions")
+    overlay.SetAttribute(CASE_ATTRIBUTE, "case-7")
+    return overlay
+
+
+def test_what_else_was_made_of_a_result_stays_with_it_and_goes_with_the_next(
+    a_scene: Any, make_assessment: MakeAssessment, scene_state: Any
+) -> None:
+    show(make_assessment("green"), a_scene)
+    overlay = overlay_of(a_scene, make_assessment())
+    before = scene_state(a_scene)
+    show(assessments_in(a_scene)["case-7"], a_scene)
+    assert scene_state(a_scene) == before
+    show(make_assessment("red"), a_scene)
+    assert overlay.GetScene() is None
+
+
+def test_what_cannot_be_recorded_leaves_the_scene_as_it_was(
+    a_scene: Any, make_assessment: MakeAssessment, a_volume_node: Any, scene_state: Any
+) -> None:
+    show(make_assessment("green"), a_scene, a_volume_node)
+    before = scene_state(a_scene)
+    with pytest.raises(ValueError, match="JSON"):
+        show(make_assessment("red", volume_ml=float("nan")), a_scene, a_volume_node)
+    with pytest.raises(ValueError, match="JSON"):
+        show(make_assessment("red", case_id="new", volume_ml=float("nan")), a_scene, a_volume_node)
+    assert scene_state(a_scene) == before
+
+
 def test_one_case_is_removed_the_other_stays(
     a_scene: Any, make_assessment: MakeAssessment, a_volume_node: Any, scene_state: Any
 ) -> None:

@@ -15,7 +15,14 @@ from BottleneckOODLib.assessment.assessment import Assessment, MapPoint
 from BottleneckOODLib.errors import InputError
 from BottleneckOODLib.ood.placement import Placement
 from BottleneckOODLib.scene.show import show
-from BottleneckOODLib.scene.training_map import LIGHT_RGB, colourings_of, groups_of, map_point_of, shown_colouring
+from BottleneckOODLib.scene.training_map import (
+    LIGHT_RGB,
+    colour_map,
+    colourings_of,
+    groups_of,
+    map_point_of,
+    shown_colouring,
+)
 
 MakeAssessment = Callable[..., Assessment]
 PHASES = ("portal", "none", "arterial", "none", "late", "", "portal")
@@ -186,3 +193,31 @@ def test_farther_than_the_map_is_said_on_the_map(a_scene: Any, make_assessment: 
     series = show(make_assessment(placement=Placement(1.0, 2.0, beyond)), a_scene).case_series
     assert series is not None
     assert ("farther" in series.GetName()) is beyond
+
+
+def test_coloured_anew_only_the_map_changes(a_scene: Any, make_assessment: MakeAssessment, scene_state: Any) -> None:
+    show(make_assessment(map_points=with_phases()), a_scene)
+    show(make_assessment("red", case_id="other"), a_scene)
+    before = scene_state(a_scene)
+    nodes = colour_map(a_scene, "case-7", "contrast_phase")
+    assert nodes is not None
+    assert len(nodes.training_series) == 5
+    after = scene_state(a_scene)
+    roles = {
+        state["attributes"].get("BottleneckOOD.Role", "").split(".")[0]
+        for node, state in after.items()
+        if before.get(node) != state
+    }
+    assert roles <= {"map", "training", "chart"}
+    colour_map(a_scene, "case-7", None)
+    assert scene_state(a_scene) == before
+
+
+def test_a_case_without_a_map_is_not_coloured(
+    a_scene: Any, make_assessment: MakeAssessment, scene_state: Any
+) -> None:
+    show(make_assessment(map_points=()), a_scene)
+    before = scene_state(a_scene)
+    assert colour_map(a_scene, "case-7", "contrast_phase") is None
+    assert colour_map(a_scene, "no such case", None) is None
+    assert scene_state(a_scene) == before

@@ -25,7 +25,7 @@ from BottleneckOODLib.scene.nodes import (
     recorded_assessment,
     remove_node,
 )
-from BottleneckOODLib.scene.training_map import show_map
+from BottleneckOODLib.scene.training_map import is_map_role, show_map
 
 __all__ = ["CASE_ATTRIBUTE", "DECISIONS_ROLE", "ROLE_ATTRIBUTE", "VOLUME_REFERENCE", "ShownNodes", "remove", "show"]
 
@@ -62,14 +62,18 @@ def show(assessment: Assessment, scene: Any, volume_node: Any = None, *, colour_
             leaves what an earlier call said of it.
         colour_by: What the training cases on the map are grouped by, see ``show_map``.
     """
+    # What cannot be written as a record fails here, before the scene is touched.
+    text = record_text(assessment)
     scene.SaveStateForUndo()
-    shown = _shown(assessment, scene, volume_node, colour_by)
-    kept = {node.GetID() for node in shown.nodes}
-    for node in nodes_of(scene, assessment.case_id):
-        # An old mask beside a new light would be read as the new one's; what a reader decided stays, it says of which.
-        if node.GetID() not in kept and node.GetAttribute(ROLE_ATTRIBUTE) != DECISIONS_ROLE:
-            remove_node(scene, node)
-    return shown
+    record = node_for(scene, "vtkMRMLTextNode", assessment.case_id, RECORD_ROLE, f"{assessment.case_id} assessment")
+    is_restored = assessment.segmentation is None and _is_of_this_run(record, assessment)
+    if not is_restored:
+        record.SetText(text)
+        # An old mask or overlay beside a new light would be read as the new one's.
+        for node in nodes_of(scene, assessment.case_id):
+            if not _is_shown_anew(node.GetAttribute(ROLE_ATTRIBUTE), assessment):
+                remove_node(scene, node)
+    return _shown(assessment, scene, record, volume_node, colour_by, is_restored=is_restored)
 
 
 def remove(scene: Any, case: str) -> None:
@@ -84,18 +88,18 @@ def remove(scene: Any, case: str) -> None:
             remove_node(scene, node)
 
 
-def _shown(assessment: Assessment, scene: Any, volume_node: Any, colour_by: str | None) -> ShownNodes:
+def _shown(
+    assessment: Assessment, scene: Any, record: Any, volume_node: Any, colour_by: str | None, *, is_restored: bool
+) -> ShownNodes:
     case = assessment.case_id
-    record = node_for(scene, "vtkMRMLTextNode", case, RECORD_ROLE, f"{case} assessment")
     if volume_node is not None:
         record.SetNodeReferenceID(VOLUME_REFERENCE, volume_node.GetID())
         frame = frame_of_case(volume_node, case)
         record.SetAttribute(FRAME_ATTRIBUTE, None if frame is None else attribute_of(frame))
-    if assessment.segmentation is None and _is_of_this_run(record, assessment):
-        # Restored from this scene: its mask is the segmentation node that stands here.
+    if is_restored:
+        # Its mask is the segmentation node that stands here.
         segmentation = existing_node(scene, "vtkMRMLSegmentationNode", case, SEGMENTATION_ROLE)
     else:
-        record.SetText(record_text(assessment))
         segmentation = show_mask(assessment, scene, volume_node)
     if not assessment.map_points:
         return ShownNodes(segmentation, (), None, (), None, None, record)
@@ -109,6 +113,13 @@ def _shown(assessment: Assessment, scene: Any, volume_node: Any, colour_by: str 
         on_map.chart,
         record,
     )
+
+
+def _is_shown_anew(role: str, assessment: Assessment) -> bool:
+    """Whether a node of that role is updated by the new result; decisions stay, each says of which result it is."""
+    if role == SEGMENTATION_ROLE:
+        return assessment.segmentation is not None
+    return role in (RECORD_ROLE, DECISIONS_ROLE) or (bool(assessment.map_points) and is_map_role(role))
 
 
 def _is_of_this_run(record: Any, assessment: Assessment) -> bool:

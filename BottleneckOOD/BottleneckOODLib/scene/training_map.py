@@ -20,7 +20,9 @@ from BottleneckOODLib.scene.nodes import (
     ROLE_ATTRIBUTE,
     existing_node,
     node_for,
+    nodes_of,
     recorded_assessment,
+    remove_node,
 )
 
 Rgb = tuple[float, float, float]
@@ -122,7 +124,31 @@ def show_map(assessment: Assessment, scene: Any, colour_by: str | None = None) -
     chart.SetXAxisTitle(MAP_NOTE)
     chart.SetYAxisTitle("")
     chart.SetLegendVisibility(True)
+    kept = [*tables, *shown, chart, *([] if case_table is None else [case_table])]
+    for node in nodes_of(scene, case):
+        # Groups that are no longer there, or this case's place where it has none any more.
+        if is_map_role(node.GetAttribute(ROLE_ATTRIBUTE)) and node not in kept:
+            remove_node(scene, node)
     return MapNodes(tuple(tables), tuple(training), case_table, case_series, chart)
+
+
+def colour_map(scene: Any, case: str, colour_by: str | None) -> MapNodes | None:
+    """Colour the map of a case that is shown by another fact; nothing else of the case is touched.
+
+    Returns:
+        The map's nodes; None where the case has no map.
+
+    Raises:
+        InputError: The record of the case is damaged.
+    """
+    record = existing_node(scene, "vtkMRMLTextNode", case, RECORD_ROLE)
+    assessment = None if record is None else recorded_assessment(case, record)
+    return None if assessment is None or not assessment.map_points else show_map(assessment, scene, colour_by)
+
+
+def is_map_role(role: str) -> bool:
+    """Whether nodes of that role belong to a map."""
+    return role in ("place", "case", "chart") or role.startswith(("map.", "training."))
 
 
 def shown_colouring(scene: Any, case: str) -> str | None:
