@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
+import scipy
 
 from BottleneckOODLib.imaging.volume import Geometry, Volume
 
@@ -76,15 +76,15 @@ def body_mask(voxels: Float32Array) -> BoolArray:
     dense = voxels > threshold
     across = np.ones((1, 3, 3), dtype=bool)
     # Opening cuts the thin bridges to the table.
-    labels, count = ndimage.label(ndimage.binary_opening(dense, structure=across))
+    labels, count = scipy.ndimage.label(scipy.ndimage.binary_opening(dense, structure=across))
     if count == 0:
         return np.ones(voxels.shape, dtype=bool)
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
-    body = ndimage.binary_dilation(labels == sizes.argmax(), structure=across) & dense
+    body = scipy.ndimage.binary_dilation(labels == sizes.argmax(), structure=across) & dense
     # Lungs and bowel gas belong to the body although they are air.
     for index in range(body.shape[0]):
-        body[index] = ndimage.binary_fill_holes(body[index])
+        body[index] = scipy.ndimage.binary_fill_holes(body[index])
     return np.asarray(body)
 
 
@@ -106,7 +106,7 @@ def intensity_histogram(voxels: Float32Array, body: BoolArray) -> FloatArray:
     """
     values = voxels[body] if body.any() else voxels.ravel()
     counts = np.histogram(values, bins=HISTOGRAM_EDGES_HU)[0].astype(np.float64)
-    blended = ndimage.convolve1d(counts / counts.sum(), _SHARED_WITH_NEXT_BINS, mode="reflect")
+    blended = scipy.ndimage.convolve1d(counts / counts.sum(), _SHARED_WITH_NEXT_BINS, mode="reflect")
     return np.asarray(np.sqrt(blended))
 
 
@@ -124,7 +124,7 @@ def body_layout(voxels: Float32Array, body: BoolArray) -> FloatArray:
         within the body's box (-0.5 to 0.5) towards left, posterior and superior; 0 where there is almost none.
     """
     where = body if body.any() else np.ones(voxels.shape, dtype=bool)
-    box = ndimage.find_objects(where.astype(np.uint8))[0]
+    box = scipy.ndimage.find_objects(where.astype(np.uint8))[0]
     inside, values = where[box], voxels[box]
     total = np.count_nonzero(inside)
     features: list[float] = []

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
+import scipy
 
 from BottleneckOODLib.imaging.body import MEASURING_SPACING_MM, thinned
 from BottleneckOODLib.imaging.volume import Geometry, LabelVolume, Volume
@@ -51,7 +51,7 @@ class MarkedParts:
 
 def marked_parts(marked: BoolArray, voxel_volume_ml: float) -> MarkedParts:
     """Tell the connected parts of a mask, shape (Z, Y, X), apart."""
-    parts, count = ndimage.label(marked, structure=np.ones((3, 3, 3), dtype=bool))
+    parts, count = scipy.ndimage.label(marked, structure=np.ones((3, 3, 3), dtype=bool))
     sizes = np.bincount(parts.ravel(), minlength=2)[1:]
     n_components = max(1, int(np.count_nonzero(sizes * voxel_volume_ml >= 1.0)))
     largest_share = float(sizes.max() / max(1, sizes.sum()))
@@ -99,8 +99,9 @@ def mask_features(labels: LabelVolume, volume: Volume, body: BoolArray, marked: 
     if not mask.any():
         # So thin that it lies between the samples: what is near a sample counts.
         reach = [int(MEASURING_SPACING_MM // s) for s in labels.geometry.spacing_mm[::-1]]
-        mask = _thinned_mask(ndimage.maximum_filter(labels.labels > 0, [2 * n + 1 for n in reach]), labels.geometry)
-    surface = mask & ~ndimage.binary_erosion(mask, border_value=0)
+        near = scipy.ndimage.maximum_filter(labels.labels > 0, [2 * n + 1 for n in reach])
+        mask = _thinned_mask(near, labels.geometry)
+    surface = mask & ~scipy.ndimage.binary_erosion(mask, border_value=0)
     on_edge = _edge(mask.shape) & surface
     border_share = float(np.count_nonzero(on_edge) / np.count_nonzero(surface))
     extent = [np.log(np.ptp(axis) * s + s) for axis, s in zip(np.nonzero(mask)[::-1], geometry.spacing_mm, strict=True)]
@@ -126,7 +127,7 @@ def _thinned_mask(mask: BoolArray, geometry: Geometry) -> BoolArray:
 
 
 def _place_in_box(mask: BoolArray, body: BoolArray) -> list[float]:
-    boxes = ndimage.find_objects(body.astype(np.uint8))
+    boxes = scipy.ndimage.find_objects(body.astype(np.uint8))
     box = boxes[0] if boxes else tuple(slice(0, n) for n in mask.shape)
     centre = [float(np.mean(axis)) for axis in np.nonzero(mask)]
     place = [(c + 0.5 - s.start) / (s.stop - s.start) - 0.5 for c, s in zip(centre, box, strict=True)]
@@ -135,7 +136,7 @@ def _place_in_box(mask: BoolArray, body: BoolArray) -> list[float]:
 
 def _intensities(voxels: npt.NDArray[np.float32], mask: BoolArray) -> FloatArray:
     values = voxels[mask]
-    ring = ndimage.binary_dilation(mask, iterations=_RING_VOXELS) & ~mask
+    ring = scipy.ndimage.binary_dilation(mask, iterations=_RING_VOXELS) & ~mask
     around = voxels[ring]
     around = around[(around > _SOFT_HU[0]) & (around < _SOFT_HU[1])]
     median = float(np.median(values))

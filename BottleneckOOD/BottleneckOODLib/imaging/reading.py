@@ -11,7 +11,6 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from BottleneckOODLib.errors import InputError
-from BottleneckOODLib.imaging.dicom import acquisition_facts, choose_series, list_series, read_series
 from BottleneckOODLib.imaging.headers import (
     check_meta_header,
     check_nifti_header,
@@ -176,6 +175,13 @@ def _sentence_for(error: RuntimeError, path: Path) -> str:
 
 
 def _read_folder(folder: Path, wish: str | None) -> Volume:
+    from BottleneckOODLib.imaging.dicom import (  # noqa: PLC0415 - imports pydicom, which takes longer than a panel may
+        acquisition_facts,
+        choose_series,
+        list_series,
+        read_series,
+    )
+
     found, passed_over = list_series(folder)
     series = choose_series(found, wish, folder)
     if series.modality not in ("CT", "MR"):
