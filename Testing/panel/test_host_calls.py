@@ -1,0 +1,198 @@
+"""Our module calls outside our library only what is listed, and the stand-ins are no more than what is listed."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import slicer
+from call_scan import Calls, has_vtk_member, library_names, python_names, scan, ui_names
+from host_calls import HOST_CALLS, QT_CALLS
+from PySide6 import QtCore, QtGui, QtWidgets
+from qt_harness import (
+    application,
+    ctk_widgets,
+    host,
+    layout_manager,
+    mrml_widgets,
+    plot_view,
+    sample_data,
+    scripted_module,
+    views,
+)
+
+HINT = "; look it up in the sources or documentation of Slicer 5.10, CTK or Qt 5.15 and list it in host_calls.py"
+FILES = (application, ctk_widgets, host, layout_manager, mrml_widgets, plot_view, sample_data, scripted_module, views)
+# Made for tests, and no class of Slicer.
+OUR_OWN = {"Host", "RenderedWidget", "SampleDataSource", "ViewFrame"}
+ROOT_OBJECTS = {
+    "slicer.app": "qSlicerApplication",
+    "slicer.dicomDatabase": "ctkDICOMDatabase",
+    "SampleData.SampleDataLogic": "SampleDataLogic",
+}
+APPLICATION_BASES = ("QApplication", "QGuiApplication", "QCoreApplication", "QObject")
+
+
+def qt_class(name: str) -> Any:
+    return next(getattr(module, name) for module in (QtWidgets, QtGui, QtCore) if hasattr(module, name))
+
+
+def stand_ins() -> dict[str, type]:
+    found = {
+        name: kind
+        for file in FILES
+        for name, kind in vars(file).items()
+        if isinstance(kind, type) and kind.__module__ == file.__name__ and not name.startswith("_")
+    }
+    return {name: kind for name, kind in found.items() if name not in OUR_OWN}
+
+
+def added_names(kind: type) -> set[str]:
+    """Public names that a stand-in has beyond its base of Qt, signals by their signature."""
+    bases = [base for base in kind.__mro__ if base.__module__.startswith(("PySide6", "unittest"))]
+    # PythonQt's ``name`` is given to every QObject once the host has started.
+    inherited = {name for base in bases for name in dir(base)} - {"name"}
+    names = {name for name in vars(kind) if not name.startswith("_")} - inherited
+    signals = set(vars(kind).get("host_signals", {}))
+    return (names - {"connect", "disconnect", "host_signals", "staticMetaObject"}) | signals
+
+
+def listed(owner: str) -> set[str]:
+    return {name.partition(".")[2] for name in HOST_CALLS if name.startswith(f"{owner}.")}
+
+
+@pytest.fixture(scope="session")
+def module_folder(repository: Path) -> Path:
+    folder = repository / "BottleneckOOD"
+    if not (folder / "BottleneckOOD.py").is_file():
+        pytest.skip("the module is not there yet")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def calls(module_folder: Path) -> Calls:
+    widgets = module_folder / "BottleneckOODLib" / "widgets"
+    return scan([module_folder / "BottleneckOOD.py", *sorted(widgets.glob("*.py"))])
+
+
+@pytest.mark.parametrize("name", sorted(stand_ins()))
+def test_a_stand_in_has_what_is_listed_and_no_more(name: str) -> None:
+    assert added_names(stand_ins()[name]) == listed(name)
+
+
+def test_every_listed_class_of_slicer_has_a_stand_in() -> None:
+    owners = {name.partition(".")[0] for name in HOST_CALLS if not name.startswith(("slicer.", "SampleData."))}
+    assert owners - set(stand_ins()) == {"ctkMessageBox"}
+
+
+def test_every_entry_names_a_file_of_a_repository() -> None:
+    for where in set(HOST_CALLS.values()):
+        assert re.fullmatch(r"(Slicer/Slicer|commontk/CTK) [\w/]+(\.h|\.py|script_repository)", where)
+
+
+@pytest.mark.parametrize("name", sorted(QT_CALLS))
+def test_what_is_listed_of_qt_exists(name: str) -> None:
+    kind = qt_class(name)
+    meta = getattr(kind, "staticMetaObject", None)
+    for member in QT_CALLS[name].split():
+        signal = member.endswith(")") and meta is not None and meta.indexOfSignal(member) >= 0
+        prop = meta is not None and meta.indexOfProperty(member) >= 0
+        assert hasattr(kind, member) or prop or signal, f"{name}.{member}"
+
+
+class TestOurModule:
+    def test_names_of_the_host_are_listed(self, calls: Calls) -> None:
+        unknown = {name: where for name, where in calls.dotted.items() if not is_listed(name)}
+        assert not unknown, f"{unknown}{HINT}"
+
+    def test_members_are_known_to_somebody(self, calls: Calls, module_folder: Path) -> None:
+        known = python_names() | calls.own | library_names(module_folder / "BottleneckOODLib")
+        known |= ui_names(module_folder / "Resources" / "UI" / "BottleneckOOD.ui")
+        known |= {name.rpartition(".")[2] for name in HOST_CALLS}
+        known |= {member for members in QT_CALLS.values() for member in members.split()}
+        unknown = {
+            name: where
+            for name, where in calls.members.items()
+            if name not in known and not (name[0].isupper() and has_vtk_member(name))
+        }
+        assert not unknown, f"{unknown}{HINT}"
+
+    def test_signals_are_listed_by_their_signature(self, calls: Calls) -> None:
+        known = {name.partition(".")[2] for name in HOST_CALLS if name.endswith(")")}
+        known |= {member for members in QT_CALLS.values() for member in members.split()}
+        # Signals that PySide knows without their types: listed by name.
+        known |= {"valueChanged(double)", "layoutChanged(int)", "contentsCollapsed(bool)"}
+        known |= {"currentPathChanged(QString)"}
+        unknown = {signature: where for signature, where in calls.signatures.items() if signature not in known}
+        assert not unknown, f"{unknown}{HINT}"
+
+    def test_nothing_of_qt_is_listed_that_is_not_used(self, calls: Calls) -> None:
+        used = set(calls.members) | set(calls.signatures) | {p for name in calls.dotted for p in name.split(".")}
+        unused = {f"{name}.{m}" for name, members in QT_CALLS.items() for m in members.split() if m not in used}
+        assert not unused
+
+
+def is_listed(dotted: str) -> bool:
+    parts = dotted.split(".")
+    if parts[0] == "qt":
+        return parts[1] in QT_CALLS and (len(parts) == 2 or parts[2] in QT_CALLS[parts[1]].split())
+    if dotted.startswith("slicer.vtk"):
+        return hasattr(slicer, parts[1]) and (len(parts) == 2 or hasattr(getattr(slicer, parts[1]), parts[2]))
+    if dotted.startswith("slicer.mrmlScene"):
+        return len(parts) == 2 or hasattr(slicer.vtkMRMLScene, parts[2])
+    if dotted in HOST_CALLS or dotted in {name.rpartition(".")[0] for name in HOST_CALLS}:
+        return True
+    owner, member = ROOT_OBJECTS.get(".".join(parts[:2])), parts[-1]
+    if owner == "qSlicerApplication" and any(member in QT_CALLS[base].split() for base in APPLICATION_BASES):
+        return True
+    return owner is not None and f"{owner}.{member}" in HOST_CALLS
+
+
+class TestTheScan:
+    @pytest.fixture
+    def scanned(self, tmp_path: Path) -> Calls:
+        path = tmp_path / "panel.py"
+        path.write_text(
+            "import json\nimport qt\nimport slicer.util\nfrom slicer.i18n import tr as _\n"
+            "class Panel:\n"
+            "    def __init__(self, ui):\n"
+            "        self.ui = ui\n"
+            "        ui.button.connect('clicked()', self.press)\n"
+            "        slicer.util.loadUI(json.dumps({}))\n"
+            "        self.ui.view().scheduleRender()\n"
+            "    def press(self):\n"
+            "        return qt.QLabel(_('x')).pixmap\n",
+            encoding="utf-8",
+        )
+        return scan([path])
+
+    def test_it_finds_names_through_imports(self, scanned: Calls) -> None:
+        assert set(scanned.dotted) == {"slicer.i18n.tr", "slicer.util.loadUI", "qt.QLabel"}
+
+    def test_it_finds_members_of_results(self, scanned: Calls) -> None:
+        assert {"scheduleRender", "view", "pixmap", "button", "connect"} <= set(scanned.members)
+        assert "dumps" not in scanned.members
+
+    def test_it_knows_what_is_the_files_own(self, scanned: Calls) -> None:
+        assert {"Panel", "press", "ui"} <= scanned.own
+        assert set(scanned.signatures) == {"clicked()"}
+
+    def test_it_tells_where(self, scanned: Calls) -> None:
+        assert scanned.members["scheduleRender"] == "panel.py:10"
+
+    def test_a_call_that_is_not_listed_is_found(self, tmp_path: Path) -> None:
+        source = "import slicer\nslicer.app.inventedCall()\nslicer.vtkMRMLScene.NoSuchEvent\n"
+        path = tmp_path / "x.py"
+        path.write_text(source, encoding="utf-8")
+        assert ast.parse(source)
+        assert [name for name in scan([path]).dotted if not is_listed(name)] == [
+            "slicer.app.inventedCall",
+            "slicer.vtkMRMLScene.NoSuchEvent",
+        ]
+
+    def test_mrml_and_vtk_are_asked_for_members(self) -> None:
+        assert has_vtk_member("GetSliceCompositeNode")
+        assert not has_vtk_member("GetSomethingInvented")
