@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import slicer
 import vtk
 
@@ -40,7 +41,7 @@ def show_mask(assessment: Assessment, scene: Any, volume_node: Any = None) -> An
     segmentation.RemoveAllSegments()
     for value, name in sorted(labels.names.items()):
         image = slicer.vtkOrientedImageData()
-        image.DeepCopy(image_data((labels.labels == value).astype(np.uint8)))
+        image.ShallowCopy(image_data((labels.labels == value).view(np.uint8)))
         image.SetImageToWorldMatrix(vtk_matrix(matrix))
         segment = slicer.vtkSegment()
         segment.SetName(name)
@@ -111,9 +112,9 @@ def show_surface(scene: Any, case: str, on: bool) -> bool:
 
 
 def liver_centre_ras(segmentation_node: Any) -> tuple[float, float, float] | None:
-    """A point inside the mask, in the world (RAS, mm): its voxel nearest to the centre of gravity of its first segment.
+    """A point inside the mask, in the world (RAS, mm): its first segment's voxel nearest to the middle of all of them.
 
-    The centre of gravity itself can lie outside of a bent organ.
+    The middle itself can lie outside of a bent organ.
 
     Returns:
         The point; None for an empty mask.
@@ -124,17 +125,16 @@ def liver_centre_ras(segmentation_node: Any) -> tuple[float, float, float] | Non
     image = segmentation.GetNthSegment(0).GetRepresentation(_labelmap())
     if image is None or image.IsEmpty():
         return None
-    marked = np.argwhere(array_from_image_data(image) == segmentation.GetNthSegment(0).GetLabelValue())
-    if len(marked) == 0:
+    marked = array_from_image_data(image) == segmentation.GetNthSegment(0).GetLabelValue()
+    middle = _voxel_in_the_middle(marked)
+    if middle is None:
         return None
     matrix = vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
-    ijk_to_ras = slicer.util.arrayFromVTKMatrix(matrix)
-    first = np.array(image.GetExtent()[::2], dtype=np.float64)
-    places = (marked[:, ::-1] + first) @ ijk_to_ras[:3, :3].T + ijk_to_ras[:3, 3]
-    nearest = places[np.linalg.norm(places - places.mean(axis=0), axis=1).argmin()]
+    index = middle + np.array(image.GetExtent()[::2])
+    nearest = matrix.MultiplyPoint((*(float(value) for value in index), 1.0))[:3]
     world = [0.0, 0.0, 0.0]
-    segmentation_node.TransformPointToWorld([float(value) for value in nearest], world)
+    segmentation_node.TransformPointToWorld(nearest, world)
     right, anterior, superior = world
     return right, anterior, superior
 
@@ -149,6 +149,27 @@ def jump_to(scene: Any, ras: tuple[float, float, float]) -> int:
     for index in range(count):
         scene.GetNthNodeByClass(index, "vtkMRMLSliceNode").JumpSliceByCentering(*ras)
     return count
+
+
+def _voxel_in_the_middle(marked: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64] | None:
+    """Index (i, j, k) of the marked voxel nearest to the marked ones' centre, counted in voxels; None where none is."""
+    lows, middle = [], []
+    for axis in range(marked.ndim):
+        others = tuple(other for other in range(marked.ndim) if other != axis)
+        there = np.flatnonzero(marked.any(axis=others))
+        if not len(there):
+            return None
+        # Cropped axis by axis: most of a scan is no liver.
+        lows.append(int(there[0]))
+        marked = marked[(slice(None),) * axis + (slice(there[0], there[-1] + 1),)]
+    for axis in range(marked.ndim):
+        others = tuple(other for other in range(marked.ndim) if other != axis)
+        middle.append(np.average(np.arange(marked.shape[axis]), weights=np.count_nonzero(marked, axis=others)))
+    nearest = np.round(middle).astype(np.int64)
+    if not marked[tuple(nearest)]:
+        places = np.argwhere(marked)
+        nearest = places[((places - middle) ** 2).sum(axis=1).argmin()]
+    return np.asarray(nearest + lows)[::-1]
 
 
 def _display(scene: Any, case: str) -> Any | None:
