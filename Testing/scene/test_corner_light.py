@@ -215,6 +215,17 @@ def test_it_follows_the_size_of_the_view(a_view_of_a_case: Any) -> None:
     np.testing.assert_array_equal(a_view_of_a_case.picture(), followed)
 
 
+def test_on_a_high_resolution_screen_it_takes_the_same_share_of_the_view(a_view_of_a_case: Any) -> None:
+    light = CornerLight(a_view_of_a_case.renderer)
+    light.show("red", 100.0)
+    *_, left, right = box_of(coloured(a_view_of_a_case.picture(), "red"))
+    usual = (right - left) / 500
+    a_view_of_a_case.window.SetDPI(144)
+    a_view_of_a_case.resize(1000, 800)
+    *_, left, right = box_of(coloured(a_view_of_a_case.picture(), "red"))
+    assert (right - left) / 1000 == pytest.approx(usual, rel=0.15)
+
+
 def test_cleared_the_picture_is_as_before_and_nothing_stays_in_the_view(a_view_of_a_case: Any) -> None:
     renderer = a_view_of_a_case.renderer
     before, props = a_view_of_a_case.picture(), renderer.GetViewProps().GetNumberOfItems()

@@ -13,7 +13,7 @@ import vtk
 
 from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.scene.mask import show_surface
-from BottleneckOODLib.scene.nodes import CASE_ATTRIBUTE, ROLE_ATTRIBUTE, VOLUME_REFERENCE
+from BottleneckOODLib.scene.nodes import CASE_ATTRIBUTE, DECISIONS_ROLE, ROLE_ATTRIBUTE, VOLUME_REFERENCE
 from BottleneckOODLib.scene.restore import assessments_in, cases_in
 from BottleneckOODLib.scene.show import remove, show
 from BottleneckOODLib.scene.volume_node import add_volume_node
@@ -155,6 +155,20 @@ def test_one_case_is_removed_the_other_stays(
     remove(a_scene, "this")
     assert scene_state(a_scene) == before
     remove(a_scene, "a case that is not there")
+    assert scene_state(a_scene) == before
+
+
+def test_decisions_stay_unless_they_are_to_go_as_well(
+    a_scene: Any, an_assessment: Assessment, scene_state: Any
+) -> None:
+    before = scene_state(a_scene)
+    show(an_assessment, a_scene)
+    decisions = a_scene.AddNewNodeByClass("vtkMRMLTextNode", "case-7 decisions")
+    decisions.SetAttribute(ROLE_ATTRIBUTE, DECISIONS_ROLE)
+    decisions.SetAttribute(CASE_ATTRIBUTE, "case-7")
+    remove(a_scene, "case-7")
+    assert set(scene_state(a_scene)) - set(before) == {decisions.GetID()}
+    remove(a_scene, "case-7", with_decisions=True)
     assert scene_state(a_scene) == before
 
 

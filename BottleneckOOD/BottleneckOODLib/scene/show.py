@@ -76,15 +76,17 @@ def show(assessment: Assessment, scene: Any, volume_node: Any = None, *, colour_
     return _shown(assessment, scene, record, volume_node, colour_by, is_restored=is_restored)
 
 
-def remove(scene: Any, case: str) -> None:
-    """Take a case's result out of the scene, with the decisions on it; its volume stays.
+def remove(scene: Any, case: str, *, with_decisions: bool = False) -> None:
+    """Take a case's result out of the scene, with all that was made of it; its volume stays.
 
-    Where undo is switched on, it can be undone.
+    What readers decided on it stays too, unless it is asked for as well: decisions are only ever added. Where undo is
+    switched on, it can be undone.
     """
     scene.SaveStateForUndo()
     for node in nodes_of(scene, case):
+        is_decision = node.GetAttribute(ROLE_ATTRIBUTE) == DECISIONS_ROLE
         # One that was removed with another, such as a display node, has no scene any more.
-        if node.GetScene() is not None:
+        if node.GetScene() is not None and (with_decisions or not is_decision):
             remove_node(scene, node)
 
 
