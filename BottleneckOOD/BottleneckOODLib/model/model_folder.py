@@ -118,6 +118,17 @@ def read_model_folder(folder: Path) -> ModelFolder:
     Raises:
         ModelError: The folder or a file is missing, damaged, of a newer format, or was changed since it was made.
     """
+    model = read_model_file(folder)
+    _check_weights(model)
+    return model
+
+
+def read_model_file(folder: Path) -> ModelFolder:
+    """What ``model.json`` says, for a list of models; the weights may be large and are not looked into.
+
+    Raises:
+        ModelError: The file is missing, damaged, of a newer format, or was changed since it was made.
+    """
     path = folder / MODEL_FILE
     document = _read_document(folder, path)
     _check_schema_version(document, folder)
@@ -128,7 +139,6 @@ def read_model_folder(folder: Path) -> ModelFolder:
             f"The model file {path.name} in {folder} is damaged or incomplete ({error}); restore the model folder."
         )
         raise ModelError(message) from None
-    _check_weights(model)
     if fingerprint_of(document, model.weights_sha256) != model.fingerprint:
         message = f"The model file {path.name} in {folder} was changed since it was made; restore the model folder."
         raise ModelError(message)

@@ -161,7 +161,7 @@ class Reference:
         Raises:
             ReferenceSetError: A file is missing, damaged, of a newer format, or was changed since it was made.
         """
-        document = _read_document(folder)
+        document = read_document(folder)
         try:
             arrays = _read_arrays(folder)
             cases = _read_cases(folder / CASES_FILE)
@@ -200,7 +200,12 @@ class Reference:
             raise ReferenceSetError(message) from None
 
 
-def _read_document(folder: Path) -> dict[str, Any]:
+def read_document(folder: Path) -> dict[str, Any]:
+    """``reference.json`` alone, for a list of references; its fields are not checked yet.
+
+    Raises:
+        ReferenceSetError: The file is missing, damaged, or of a newer format.
+    """
     path = folder / REFERENCE_FILE
     if not path.is_file():
         message = f"The folder {folder} is not a reference folder: it has no {REFERENCE_FILE}; choose another folder."
