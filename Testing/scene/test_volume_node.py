@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from scipy.spatial.transform import Rotation
 
 from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.errors import InputError
+from BottleneckOODLib.imaging.reading import read_volume
 from BottleneckOODLib.imaging.volume import Geometry, LabelVolume, Volume
 from BottleneckOODLib.scene.show import show
 from BottleneckOODLib.scene.volume_node import (
@@ -198,3 +200,38 @@ def test_a_sheared_volume_is_refused(a_scene: Any) -> None:
 def test_a_volume_without_voxels_is_refused(a_scene: Any) -> None:
     with pytest.raises(InputError):
         volume_from_node(a_scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty"))
+
+
+def read_by_slicer(scene: Any, path: Path) -> Any:
+    """A node as Slicer's own reader makes it."""
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", path.name)
+    storage = slicer.vtkMRMLVolumeArchetypeStorageNode()
+    scene.AddNode(storage)
+    storage.SetFileName(str(path))
+    storage.SetSingleFile(1)
+    assert storage.ReadData(node)
+    return node
+
+
+def assert_the_same_image(one: Volume, other: Volume) -> None:
+    """The same values at the same places; readers may turn an axis round."""
+    assert one.voxels.size == other.voxels.size
+    index = np.random.default_rng(0).integers(0, one.geometry.size_ijk, (2000, 3))
+    found = other.geometry.lps_to_ijk(one.geometry.ijk_to_lps(index.astype(float)))
+    np.testing.assert_allclose(found, found.round(), atol=0.02)
+    i, j, k = index.T
+    x, y, z = found.round().astype(int).T
+    np.testing.assert_allclose(other.voxels[z, y, x], one.voxels[k, j, i], atol=1e-3)
+
+
+def test_a_file_that_slicer_read_is_the_one_that_we_read(a_scene: Any, a_ct_file: Path) -> None:
+    assert_the_same_image(read_volume(a_ct_file), volume_from_node(read_by_slicer(a_scene, a_ct_file)))
+
+
+SCANS = ("abdomen_ct_full/ct.nii.gz", "abdomen_mr/mr.nii.gz", "other/brain_mr.nrrd", "other/heart_ct.nii.gz")
+
+
+@pytest.mark.parametrize("scan", SCANS)
+def test_a_real_scan_that_slicer_read_is_the_one_that_we_read(a_scene: Any, real_data_folder: Path, scan: str) -> None:
+    path = real_data_folder / scan
+    assert_the_same_image(read_volume(path), volume_from_node(read_by_slicer(a_scene, path)))
