@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from BottleneckOODLib.atomic_folder import check_replaceable, check_writable, wr
 from BottleneckOODLib.errors import InputError, OutputError, UserError
 from BottleneckOODLib.imaging.volume import Volume
 from BottleneckOODLib.worker import protocol
-from BottleneckOODLib.worker.exchange import put_volume, take_assessment
+from BottleneckOODLib.worker.handover import Taken, hand_over, take_over
 from BottleneckOODLib.worker.process import WorkerProcess
 from BottleneckOODLib.worker.protocol import (
     Alive,
@@ -131,7 +132,7 @@ class WorkerClient:
 
     def assess(
         self,
-        volume: Volume,
+        volume: Volume | Callable[[], Volume],
         case_id: str,
         *,
         model: str = "demo",
@@ -140,22 +141,24 @@ class WorkerClient:
     ) -> None:
         """Start judging a case; ``poll`` tells how it goes, and ends with ``Done`` or ``Failed``.
 
+        Args:
+            volume: The volume, or what gives it: that is called in another thread.
+            case_id: Name of the case.
+            model: Name or folder of the model.
+            reference: Name or folder of the reference; None takes the model's own.
+            device: As for ``BottleneckOODLogic``.
+
         Raises:
             InputError: A job runs already.
             DependencyError: The worker's Python cannot be started.
-            OutputError: The volume cannot be handed over.
         """
         self._refuse_while_busy()
         process, number = self._ready()
-        name = f"volume-{number}"
-        try:
-            put_volume(volume, process.exchange / name)
-        except OSError:
-            message = "The volume could not be handed to the worker; check the free space of the temporary folder."
-            raise OutputError(message) from None
-        self._running = _Running(number, "assess the case again", case_id=case_id)
+        running = self._running = _Running(number, "assess the case again", case_id=case_id)
+        request = Assess(number, f"volume-{number}", case_id, model, reference, device)
+        load = volume if callable(volume) else lambda: volume
         # A worker that died since is noticed by ``poll``.
-        process.send(Assess(number, name, case_id, model, reference, device))
+        hand_over(process, load, request, lambda: running.stop_asked is None)
 
     def build_reference(
         self, cases: Path, name: str, output: Path, *, model: str = "demo", device: str = "auto"
@@ -235,8 +238,10 @@ class WorkerClient:
         self._last_heard = time.monotonic()
         return self._process, self._number
 
-    def _events_of(self, heard: Message | ProtocolError | None) -> list[Event]:
+    def _events_of(self, heard: Message | Taken | ProtocolError | None) -> list[Event]:
         running = self._running
+        if isinstance(heard, Taken):
+            return self._done(heard)
         if heard is None:
             return self._ended("The worker ended unexpectedly (was the memory full?)")
         if isinstance(heard, ProtocolError | protocol.Request):
@@ -250,10 +255,12 @@ class WorkerClient:
             return [heard if isinstance(heard, DevicesFound) else DevicesFound(heard.job, (), heard.sentence)]
         if not mine or running is None or isinstance(heard, Alive):
             return []
-        if isinstance(heard, Working):
-            # What was on its way when the user stopped is of no interest any more.
-            return [heard] if running.stop_asked is None else []
-        return self._result_of(heard, running)
+        return self._working(heard, running) if isinstance(heard, Working) else self._result_of(heard, running)
+
+    @staticmethod
+    def _working(heard: Working, running: _Running) -> list[Event]:
+        # What was on its way when the user stopped is of no interest any more.
+        return [heard] if running.stop_asked is None else []
 
     def _result_of(self, heard: Finished | protocol.Built | DevicesFound | Refused, running: _Running) -> list[Event]:
         result: Event
@@ -262,8 +269,10 @@ class WorkerClient:
                 result = Failed(heard.sentence, heard.stopped)
             elif running.stop_asked is not None:
                 result = Failed(_STOPPED, stopped=True)
-            elif isinstance(heard, Finished) and running.output is None:
-                result = Done(take_assessment(self._inside(heard.folder), running.case_id), heard.warm)
+            elif isinstance(heard, Finished) and running.output is None and self._process is not None:
+                folder = self._inside(heard.folder)
+                take_over(self._process, folder, running.number, running.case_id, warm=heard.warm)
+                return []
             elif isinstance(heard, protocol.Built) and running.output is not None:
                 _put_in_place(self._inside(heard.folder), running.output)
                 result = Built(running.output, heard.n_cases, heard.n_left_out, heard.left_out)
@@ -273,6 +282,20 @@ class WorkerClient:
             result = Failed(str(error))
         except UserError:
             return self._ended("The worker's result cannot be used")
+        return self._over(running, result)
+
+    def _done(self, taken: Taken) -> list[Event]:
+        running = self._running
+        if running is None or taken.job != running.number:
+            return []
+        if taken.assessment is None:
+            return self._ended("The worker's result cannot be used")
+        stopped = running.stop_asked is not None
+        return self._over(
+            running, Failed(_STOPPED, stopped=True) if stopped else Done(taken.assessment, taken.warm)
+        )
+
+    def _over(self, running: _Running, result: Event) -> list[Event]:
         self._running = None
         if self._process is not None:
             for left in (f"volume-{running.number}", f"job-{running.number}"):

@@ -11,10 +11,10 @@ import subprocess
 import tempfile
 import threading
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from BottleneckOODLib.errors import DependencyError
-from BottleneckOODLib.worker.protocol import MAX_LINE_BYTES, Alive, Message, ProtocolError, Request, decode, encode
+from BottleneckOODLib.worker.protocol import MAX_LINE_BYTES, Alive, ProtocolError, Request, decode, encode
 from BottleneckOODLib.worker.python_command import NO_WINDOW, PythonCommand
 
 _LOG_FILE = "worker.log"
@@ -32,12 +32,15 @@ class WorkerProcess:
 
     Attributes:
         exchange: The private folder that it shares with this process.
-        heard: What it said, in order; a ``ProtocolError`` for what is no message, None once it has ended.
+        heard: What it said, in order; a ``ProtocolError`` for what is no message, None once it has ended. Threads that
+            hand something over tell how that ended here too.
+        ended: Whether ``end`` was called.
     """
 
     def __init__(self, python: PythonCommand) -> None:
         self.exchange = Path(tempfile.mkdtemp(prefix="bottleneck-ood-"))
-        self.heard: queue.SimpleQueue[Message | ProtocolError | None] = queue.SimpleQueue()
+        self.heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.ended = False
         self._own_id = 0
         try:
             with (self.exchange / _LOG_FILE).open("wb") as log:
@@ -86,6 +89,7 @@ class WorkerProcess:
 
     def end(self) -> None:
         """End it, and remove everything that was exchanged."""
+        self.ended = True
         if self.running and self._own_id not in (0, self._process.pid):
             # A launcher's end is not its child's.
             with contextlib.suppress(OSError):

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from BottleneckOODLib.errors import InputError
+from BottleneckOODLib.imaging.volume import Volume
+from BottleneckOODLib.worker.client import Done, Event, Failed, WorkerClient
+
+Until = Callable[..., list[Event]]
+
+
+def test_a_volume_is_loaded_in_another_thread_and_a_refusal_there_is_heard_as_one_sentence(
+    a_client: WorkerClient, until: Until
+) -> None:
+    threads: list[str] = []
+
+    def load() -> Volume:
+        threads.append(threading.current_thread().name)
+        message = "The volume is a drawing; choose a scan."
+        raise InputError(message)
+
+    a_client.assess(load, "drawing")
+    assert a_client.busy
+    assert until(a_client)[-1] == Failed("The volume is a drawing; choose a scan.")
+    assert threads != [threading.main_thread().name]
+    assert not a_client.busy
+
+
+def test_a_run_that_was_stopped_before_its_volume_lay_there_never_reaches_the_worker(
+    a_client: WorkerClient, a_volume: Volume, small_model: dict[str, str], until: Until
+) -> None:
+    go_on = threading.Event()
+
+    def load() -> Volume:
+        go_on.wait(60)
+        return a_volume
+
+    a_client.assess(load, "round", **small_model)
+    a_client.stop()
+    go_on.set()
+    last = until(a_client)[-1]
+    assert isinstance(last, Failed)
+    assert last.stopped
+    a_client.assess(a_volume, "round", **small_model)
+    assert isinstance(until(a_client)[-1], Done)
+
+
+def test_a_volume_that_does_not_fit_is_told(a_client: WorkerClient, until: Until) -> None:
+    def load() -> Volume:
+        raise MemoryError
+
+    a_client.assess(load, "large")
+    last = until(a_client)[-1]
+    assert isinstance(last, Failed)
+    assert "free space" in last.sentence
