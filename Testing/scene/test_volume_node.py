@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from BottleneckOODLib.scene.volume_node import (
     geometry_from_ras_matrix,
     ijk_to_ras_matrix,
     image_data,
+    pending_volume,
     volume_from_node,
 )
 
@@ -235,3 +237,18 @@ SCANS = ("abdomen_ct_full/ct.nii.gz", "abdomen_mr/mr.nii.gz", "other/brain_mr.nr
 def test_a_real_scan_that_slicer_read_is_the_one_that_we_read(a_scene: Any, real_data_folder: Path, scan: str) -> None:
     path = real_data_folder / scan
     assert_the_same_image(read_volume(path), volume_from_node(read_by_slicer(a_scene, path)))
+
+
+def test_a_pending_volume_is_checked_now_and_copied_when_it_is_called_in_another_thread(
+    a_scene: Any, an_assessment: Assessment
+) -> None:
+    with pytest.raises(InputError, match="holds no voxels"):
+        pending_volume(a_scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty"))
+    node = add_volume_node(a_scene, an_assessment.volume)
+    pending = pending_volume(node, "CT")
+    expected = volume_from_node(node, "CT")
+    node.SetAndObserveImageData(None)
+    with ThreadPoolExecutor(1) as threads:
+        loaded = threads.submit(pending).result()
+    np.testing.assert_array_equal(loaded.voxels, expected.voxels)
+    assert (loaded.geometry, loaded.modality, loaded.name) == (expected.geometry, "CT", expected.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ __all__ = [
     "geometry_from_ras_matrix",
     "ijk_to_ras_matrix",
     "image_data",
+    "pending_volume",
     "refusal_of",
     "volume_from_node",
     "vtk_matrix",
@@ -79,11 +80,25 @@ def volume_from_node(
         InputError: The node is none that can be assessed (see ``refusal_of``), its axes are sheared without a
             transform that would right them, or its transform cannot be inverted.
     """
+    return pending_volume(node, modality, acquisition)()
+
+
+def pending_volume(
+    node: Any, modality: Modality = "unknown", acquisition: Mapping[str, str | float] | None = None
+) -> Callable[[], Volume]:
+    """As ``volume_from_node``, but the voxels are copied only when the result is called, in whatever thread that is.
+
+    The scene is looked at now, in this thread: copying half a gigabyte would hold up the window.
+
+    Raises:
+        InputError: As ``volume_from_node``.
+    """
     refusal = refusal_of(node)
     if refusal is not None:
         raise InputError(refusal)
     array, geometry = world_voxels(node)
-    return Volume(array.astype(np.float32), geometry, modality, node.GetName() or "volume", acquisition or {})
+    name = node.GetName() or "volume"
+    return lambda: Volume(array.astype(np.float32), geometry, modality, name, acquisition or {})
 
 
 def _refusal_of_voxels(image: Any, name: str) -> str | None:
