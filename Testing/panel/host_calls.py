@@ -67,6 +67,12 @@ Slicer/Slicer Base/Python/slicer/i18n.py
     slicer.i18n: tr translate
 Slicer/Slicer Base/Python/slicer/util.py
     slicer.util: loadUI childWidgetVariables mainWindow selectModule
+        pip_install
+Slicer/Slicer Base/Python/slicer/packaging.py
+    slicer.packaging: load_requirements pip_check pip_install
+fepegar/SlicerPyTorch PyTorchUtils/PyTorchUtils.py
+    PyTorchUtils: PyTorchUtilsLogic
+    PyTorchUtilsLogic: installTorch torchInstalled
 Slicer/Slicer Docs/developer_guide/script_repository
     slicer: app mrmlScene modules dicomDatabase
     slicer.modules: BottleneckOODWidget

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pytest
 import slicer
 import slicer.util
+import vtk
 from PySide6 import QtGui
+from qt_harness.plot_view import click_at, select_points
+from qt_harness.views import pixels_of
 
 
 class TestViews:
@@ -50,9 +55,12 @@ class TestViews:
         view.resetCamera()
         assert (pixels_of(view) != before).any()
 
-    def test_a_click_on_a_point_tells_series_and_row(self, the_application: Any) -> None:
-        from qt_harness.plot_view import select_points
 
+class TestPlotView:
+    SELECTED = "dataSelected(vtkStringArray*,vtkCollection*)"
+
+    @pytest.fixture
+    def a_series(self, the_application: Any) -> Any:
         scene = the_application.scene
         table = scene.AddNewNodeByClass("vtkMRMLTableNode", "map")
         slicer.util.updateTableFromArray(table, (np.array([0.0, 1.0, 2.0]), np.array([5.0, 6.0, 7.0])), ("x", "y"))
@@ -61,15 +69,51 @@ class TestViews:
         series.SetXColumnName("x")
         series.SetYColumnName("y")
         series.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter)
-        chart = scene.AddNewNodeByClass("vtkMRMLPlotChartNode", "chart")
-        chart.AddAndObservePlotSeriesNodeID(series.GetID())
+        series.SetLineStyle(slicer.vtkMRMLPlotSeriesNode.LineStyleNone)
+        series.SetMarkerStyle(slicer.vtkMRMLPlotSeriesNode.MarkerStyleCircle)
+        series.SetColor(0.8, 0.1, 0.1)
+        return series
+
+    @pytest.fixture
+    def a_plot_view(self, the_application: Any, a_series: Any) -> Any:
+        chart = the_application.scene.AddNewNodeByClass("vtkMRMLPlotChartNode", "chart")
+        chart.AddAndObservePlotSeriesNodeID(a_series.GetID())
         manager = the_application.application.layoutManager()
         manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalPlotView)
-        widget = manager.plotWidget(0)
-        widget.mrmlPlotViewNode().SetPlotChartNodeID(chart.GetID())
-        heard: list[tuple[str, int]] = []
-        receiver = lambda ids, rows: heard.append((ids.GetValue(0), int(rows.GetItemAsObject(0).GetTuple1(0))))  # noqa: E731
-        widget.plotView().connect("dataSelected(vtkStringArray*,vtkCollection*)", receiver)
-        select_points(widget.plotView(), series, [2])
-        assert heard == [(series.GetID(), 2)]
-        widget.plotView().disconnect("dataSelected(vtkStringArray*,vtkCollection*)", receiver)
+        manager.plotWidget(0).mrmlPlotViewNode().SetPlotChartNodeID(chart.GetID())
+        return manager.plotWidget(0).plotView()
+
+    @pytest.fixture
+    def heard(self, a_plot_view: Any) -> Iterator[list[tuple[str, int]]]:
+        kept: list[tuple[str, int]] = []
+
+        def receive(series: Any, rows: Any) -> None:
+            for i in range(series.GetNumberOfValues()):
+                kept.append((series.GetValue(i), int(rows.GetItemAsObject(i).GetTuple1(0))))
+
+        a_plot_view.connect(self.SELECTED, receive)
+        yield kept
+        a_plot_view.disconnect(self.SELECTED, receive)
+
+    def test_selected_points_are_told(self, a_plot_view: Any, a_series: Any, heard: list[Any]) -> None:
+        select_points(a_plot_view, a_series, [2])
+        assert heard == [(a_series.GetID(), 2)]
+
+    @pytest.mark.parametrize(("clicks_select", "expected"), [(False, []), (True, [1])])
+    def test_a_click_selects_only_where_the_chart_was_told_so(
+        self, a_plot_view: Any, heard: list[Any], clicks_select: bool, expected: list[int]
+    ) -> None:
+        if clicks_select:
+            left = vtk.vtkContextMouseEvent.LEFT_BUTTON
+            a_plot_view.chart().SetClickActionToButton(vtk.vtkChart.SELECT, left)
+        click_at(a_plot_view, 1.0, 6.0)
+        assert [row for _, row in heard] == expected
+
+    def test_a_removed_series_is_drawn_no_more(self, a_plot_view: Any, a_series: Any, the_application: Any) -> None:
+        def red() -> int:
+            pixels = pixels_of(a_plot_view).astype(int)
+            return int(((pixels[..., 0] - pixels[..., 1]) > 100).sum())
+
+        assert red() > 0
+        a_plot_view.mrmlPlotViewNode().GetPlotChartNode().RemoveAllPlotSeriesNodeIDs()
+        assert red() == 0

@@ -25,6 +25,7 @@ from qt_harness import parameter_node, sample_data, scripted_module
 from qt_harness.application import qSlicerApplication
 from qt_harness.ctk_widgets import CTK_CLASSES
 from qt_harness.dialogs import Answer, Asked, Dialogs
+from qt_harness.installer import Installer
 from qt_harness.mrml_widgets import MRML_CLASSES
 from qt_harness.pythonqt import QtModule, attribute_style, give_objects_pythonqt_names, method_style
 from qt_harness.ui_loader import QUiLoader
@@ -52,7 +53,7 @@ class ctkDICOMDatabase:
         """A value by its tag, as ``"0008,0060"``; empty when it is unknown."""
         if instance not in self._files:
             return ""
-        header = pydicom.dcmread(self._files[instance], stop_before_pixels=True)
+        header = pydicom.dcmread(self._files[instance], stop_before_pixels=True, force=True)
         element = header.get(tuple(int(part, 16) for part in tag.split(",")))
         return "" if element is None else str(element.value)
 
@@ -64,6 +65,7 @@ class Host:
         scene: The ``vtkMRMLScene`` of ``slicer.mrmlScene``.
         dialogs: What was asked, and the answers.
         errors: Exceptions that reached Qt or VTK, where Slicer would only print them.
+        installer: What was to be installed, and how that ends.
     """
 
     def __init__(self) -> None:
@@ -97,6 +99,7 @@ class Host:
         for name, kind in {**MRML_CLASSES, **scripted_module.HOST_CLASSES}.items():
             setattr(slicer, name, kind)
         slicer.util.delayDisplay = lambda message, *_, **__: self.dialogs.notice(message)
+        self.installer = Installer()
         self._furniture = self._node_ids()
         self._layout = self.application.layoutManager().layout
 
@@ -118,10 +121,12 @@ class Host:
         self.scene.Clear(0)
         for identifier in self._node_ids() - self._furniture:
             self.scene.RemoveNode(self.scene.GetNodeByID(identifier))
+        self.application.layoutManager()._forget_views()
         self.application.layoutManager().setLayout(self._layout)
         QtCore.QSettings().clear()
         slicer.dicomDatabase._files.clear()
         slicer.modules.sampleDataSources.clear()
+        self.installer.clear()
         self.dialogs.clear()
         self.errors.clear()
 
@@ -174,6 +179,10 @@ class Host:
         for signature, receiver, _ in list(self.application.__dict__.get("_connections", [])):
             self.application.disconnect(signature, receiver)
         QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
+
+    def add_dicom_file(self, instance: str, path: Path) -> None:
+        """Put an instance into the DICOM database, by its unique identifier."""
+        slicer.dicomDatabase._files[instance] = path
 
     def about_to_quit(self) -> None:
         """Slicer is being closed."""

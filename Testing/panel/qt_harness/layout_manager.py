@@ -92,6 +92,16 @@ class qSlicerLayoutManager(QtCore.QObject, metaclass=PythonQtType):
             self._widgets[node] = make(node)
         return self._widgets[node]
 
+    def _forget_views(self) -> None:
+        """Views as new for the next test, whatever was put into them; slice logics stay."""
+        for node, widget in list(self._widgets.items()):
+            if isinstance(widget, qMRMLSliceWidget):
+                self._widgets[node] = qMRMLSliceWidget(widget.sliceLogic())
+                continue
+            if isinstance(widget, qMRMLPlotWidget):
+                widget.plotView()._release()
+            del self._widgets[node]
+
     def resetSliceViews(self) -> None:
         """Fit every slice view; a slot of the real one."""
         for i in range(self._slice_logics.GetNumberOfItems()):

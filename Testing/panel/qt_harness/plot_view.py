@@ -28,8 +28,8 @@ class qMRMLPlotView(RenderedWidget):
         self._chart_node: Any = None
         self._chart_tag = 0
         self._series: dict[Any, str] = {}
-        node.AddObserver("ModifiedEvent", self._follow)
-        node.AddObserver(slicer.vtkMRMLPlotViewNode.PlotChartNodeChangedEvent, self._follow)
+        events = ("ModifiedEvent", slicer.vtkMRMLPlotViewNode.PlotChartNodeChangedEvent)
+        self._node_tags = [node.AddObserver(event, self._follow) for event in events]
 
     def _make(self) -> None:
         self._context = vtk.vtkContextView()
@@ -42,6 +42,12 @@ class qMRMLPlotView(RenderedWidget):
 
     def _fill(self) -> None:
         self._follow()
+
+    def _release(self) -> None:
+        for tag in self._node_tags:
+            self._node.RemoveObserver(tag)
+        if self._chart_node is not None:
+            self._chart_node.RemoveObserver(self._chart_tag)
 
     def mrmlPlotViewNode(self) -> Any:
         """The ``vtkMRMLPlotViewNode``."""
@@ -141,10 +147,25 @@ class qMRMLPlotWidget(ViewFrame):
 
 
 def select_points(view: qMRMLPlotView, series_node: Any, rows: list[int]) -> None:
-    """Select rows of a series as a drag over them does."""
-    for plot, identifier in view._series.items() if view.chart() is not None else ():
+    """Select rows of a series, as a box drawn around them does where the view's mode is to select."""
+    chart = view.chart()
+    for plot, identifier in view._series.items():
         chosen = vtk.vtkIdTypeArray()
         for row in rows if identifier == series_node.GetID() else ():
             chosen.InsertNextValue(row)
         plot.SetSelection(chosen)
-    view.chart().InvokeEvent("SelectionChangedEvent")
+    chart.InvokeEvent("SelectionChangedEvent")
+
+
+def click_at(view: qMRMLPlotView, x: float, y: float) -> None:
+    """Press and release the left button over a place in the chart's coordinates, through VTK's own interactor."""
+    view._render()
+    across, up = (view.chart().GetAxis(axis) for axis in (vtk.vtkAxis.BOTTOM, vtk.vtkAxis.LEFT))
+    place = []
+    for axis, value, which in ((across, x, 0), (up, y, 1)):
+        first, last = axis.GetPoint1()[which], axis.GetPoint2()[which]
+        share = (value - axis.GetMinimum()) / (axis.GetMaximum() - axis.GetMinimum())
+        place.append(round(first + share * (last - first)))
+    view._interactor.SetEventInformation(*place, 0, 0, "0", 0, None)
+    for event in ("MouseMoveEvent", "LeftButtonPressEvent", "LeftButtonReleaseEvent"):
+        view._interactor.InvokeEvent(event)
