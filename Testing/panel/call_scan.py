@@ -74,7 +74,8 @@ def ui_names(ui_file: Path) -> set[str]:
 
 def python_names() -> set[str]:
     """Attributes of Python's own types."""
-    return set(dir(builtins)).union(*(dir(kind) for kind in _PYTHON_TYPES))
+    # ``exception`` is what ``assertRaises`` keeps.
+    return {"exception", *dir(builtins)}.union(*(dir(kind) for kind in _PYTHON_TYPES))
 
 
 class _Reader(ast.NodeVisitor):

@@ -60,6 +60,14 @@ class TestCtkWidgets:
         assert not a_tiny_panel.ui.opacity.isHidden()
         assert heard == [True, False]
 
+    def test_a_section_that_is_collapsed_in_the_file_shows_nothing_until_it_is_opened(self, a_tiny_panel: Any) -> None:
+        ui = a_tiny_panel.ui
+        height = ui.folded.sizeHint().height()
+        assert ui.inside.isHidden()
+        ui.folded.collapsed = False
+        assert not ui.inside.isHidden()
+        assert ui.folded.sizeHint().height() > height
+
     def test_what_was_hidden_stays_hidden_when_it_opens(self, a_tiny_panel: Any) -> None:
         a_tiny_panel.ui.opacity.hide()
         a_tiny_panel.ui.section.collapsed = True

@@ -60,17 +60,27 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton, metaclass=PythonQtType):
                 widget.show()
             self._hidden_by_fold = []
         else:
-            self._hidden_by_fold = [one for one in self._contents() if not one.isHidden()]
-            for widget in self._hidden_by_fold:
-                widget.hide()
+            self._hide_contents()
         self.updateGeometry()
         self.contentsCollapsed.emit(not opened)
 
+    def _hide_contents(self) -> None:
+        shown = [one for one in self._contents() if not one.isHidden()]
+        self._hidden_by_fold += shown
+        for widget in shown:
+            widget.hide()
+
     def event(self, event: QtCore.QEvent) -> bool:
-        """Room for the head above the layout."""
+        """Room for the head above the layout; what was put in while it was collapsed is hidden too."""
         if event.type() in (QtCore.QEvent.Type.Polish, QtCore.QEvent.Type.FontChange):
             self.setContentsMargins(0, self._head(), 0, 0)
+            if self._is_collapsed():
+                self._hide_contents()
         return super().event(event)
+
+    def hasHeightForWidth(self) -> bool:
+        """As its layout, while it is open."""
+        return not self._is_collapsed() and self.layout() is not None and self.layout().hasHeightForWidth()
 
     def sizeHint(self) -> QtCore.QSize:
         """Head and contents."""

@@ -52,6 +52,10 @@ class QUiLoader(QtUiTools.QUiLoader):
         buffer.setData(ET.tostring(tree))
         buffer.open(QtCore.QIODevice.OpenModeFlag.ReadOnly)
         widget = super().load(buffer, parent)
+        for section in widget.findChildren(CTK_CLASSES["ctkCollapsibleButton"]):
+            # As the real one, which watches what is put into it.
+            if section.collapsed:
+                section._hide_contents()
         for sender, signal, receiver, slot in wired:
             target = getattr(_named(widget, receiver), slot.partition("(")[0])
             _named(widget, sender).connect(signal, target)
