@@ -17,12 +17,16 @@ import torch
 
 from BottleneckOODLib.assessment.assessment import Assessment, InputFacts, MapPoint, ModelFacts, ReferenceFacts
 from BottleneckOODLib.assessment.checks import Check
+from BottleneckOODLib.errors import UserError
 from BottleneckOODLib.imaging.volume import Geometry, LabelVolume, Volume
 from BottleneckOODLib.model.model_folder import ModelFolder, write_model_folder
 from BottleneckOODLib.model.networks import bottleneck_layer, build_network
 from BottleneckOODLib.ood.placement import Placement
 from BottleneckOODLib.reference.scoring import Neighbour, PartScore
 from BottleneckOODLib.resources import resource_folder
+from BottleneckOODLib.worker.client import Built, Done, Failed
+
+pytest_plugins = ["scene_state"]
 
 MakeAssessment = Callable[..., Assessment]
 
@@ -216,3 +220,66 @@ def in_a_fresh_interpreter() -> Callable[[str], set[str]]:
         return set(json.loads(told.stdout))
 
     return loaded
+
+
+class ARunner:
+    """Runs nothing: the test says what happens."""
+
+    def __init__(self) -> None:
+        self.busy = False
+        self.expects_news = False
+        self.asked: list[tuple[str, str, str | None, str]] = []
+        self.built: list[tuple[Path, str, Path, str, str]] = []
+        self.looked = 0
+        self.stops = 0
+        self.closed = 0
+        self.coming: list[Any] = []
+        self.refusal: UserError | None = None
+
+    def assess(
+        self,
+        volume: Callable[[], Volume],
+        case_id: str,
+        *,
+        model: str = "",
+        reference: str | None = None,
+        device: str = "",
+    ) -> None:
+        self._refuse()
+        assert volume().voxels.size
+        self.asked.append((case_id, model, reference, device))
+        self.busy = self.expects_news = True
+
+    def build_reference(self, cases: Path, name: str, output: Path, *, model: str = "", device: str = "") -> None:
+        self._refuse()
+        self.built.append((cases, name, output, model, device))
+        self.busy = self.expects_news = True
+
+    def list_devices(self) -> None:
+        self._refuse()
+        self.looked += 1
+        self.expects_news = True
+
+    def stop(self) -> None:
+        self.stops += 1
+
+    def poll(self) -> list[Any]:
+        events, self.coming = self.coming, []
+        if any(isinstance(event, Done | Built | Failed) for event in events):
+            self.busy = False
+        self.expects_news = self.busy
+        return events
+
+    def close(self) -> None:
+        self.closed += 1
+        self.busy = self.expects_news = False
+
+    def _refuse(self) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+
+
+@pytest.fixture
+def a_runner() -> ARunner:
+    """Stands for the worker's client."""
+    return ARunner()

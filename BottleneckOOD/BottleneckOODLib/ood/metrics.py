@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
+import scipy
 
 
 def dice(a: npt.NDArray[np.bool_], b: npt.NDArray[np.bool_]) -> float:
@@ -27,5 +27,5 @@ def auroc(scores: npt.NDArray[np.float64], is_positive: npt.NDArray[np.bool_]) -
     negatives = len(is_positive) - positives
     if not positives or not negatives:
         return float("nan")
-    ranks = rankdata(scores)
+    ranks = scipy.stats.rankdata(scores)
     return float((ranks[is_positive].sum() - positives * (positives + 1) / 2) / (positives * negatives))

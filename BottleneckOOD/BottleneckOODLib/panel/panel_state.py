@@ -14,9 +14,11 @@ from BottleneckOODLib.assessment.wording import (
     STATE_SHAPES,
     STATE_WORDS,
 )
+from BottleneckOODLib.model.gpu_facts import DeviceFacts
 from BottleneckOODLib.worker.protocol import Working
 
 ASSESS, CANCEL, STOPPING = "Assess", "Cancel", "Stopping..."
+BUILD = "Build reference"
 _SECONDS_PER_MINUTE = 60
 
 
@@ -78,6 +80,10 @@ class PanelState:
         message: One sentence that needs the user's eye; empty when there is none.
         details: What is folded away beneath the message, for a bug report.
         result: The result's part, or None.
+        build_button: Text of the button that builds a reference.
+        build_enabled: Whether it can be pressed.
+        build_message: How the building ended, or what is missing.
+        device_note: What is to be said of the devices, such as why no graphics card is used.
     """
 
     button: str = ASSESS
@@ -89,6 +95,10 @@ class PanelState:
     message: str = ""
     details: str = ""
     result: ResultState | None = None
+    build_button: str = BUILD
+    build_enabled: bool = True
+    build_message: str = ""
+    device_note: str = ""
 
 
 def result_state(assessment: Assessment) -> ResultState:
@@ -132,6 +142,17 @@ def progress_words(working: Working) -> str:
     if left < 2 * _SECONDS_PER_MINUTE:
         return f"{working.step}, about {left:.0f} s left"
     return f"{working.step}, about {left / _SECONDS_PER_MINUTE:.0f} min left"
+
+
+def device_words(device: DeviceFacts) -> str:
+    """A device and its memory, in words.
+
+    >>> device_words(DeviceFacts("cuda:0", "NVIDIA A100", 30.0, 40.0))
+    'NVIDIA A100, 30.0 of 40.0 GB free'
+    """
+    if device.free_gb is None or device.total_gb is None:
+        return device.description
+    return f"{device.description}, {device.free_gb:.1f} of {device.total_gb:.1f} GB free"
 
 
 def _check_row(check: Check, assessment: Assessment) -> Row:

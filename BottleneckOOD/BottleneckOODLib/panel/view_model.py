@@ -4,30 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
+from pathlib import Path
+from typing import Literal, Protocol
 
 from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.errors import UserError
 from BottleneckOODLib.imaging.volume import Volume
-from BottleneckOODLib.panel.panel_state import ASSESS, CANCEL, STOPPING, PanelState, progress_words, result_state
-from BottleneckOODLib.worker.client import Done, Event, Failed
-from BottleneckOODLib.worker.protocol import Working
+from BottleneckOODLib.model.gpu_facts import DeviceFacts
+from BottleneckOODLib.panel.panel_state import ASSESS, BUILD, CANCEL, STOPPING, PanelState, progress_words, result_state
+from BottleneckOODLib.worker.client import Built, Done, Event, Failed
+from BottleneckOODLib.worker.protocol import DevicesFound, Working
+
+Job = Literal["", "assess", "build"]
 
 _STARTS = "Segments the liver and tells how unusual the case is."
 _STOPS = "Stops the run; the scene stays as it is."
+_LOOKS = "Looking for devices..."
+_ASKS_FIRST = "Choose what kind of image the volume is first."
 
 
-class CaseRunner(Protocol):
-    """What runs a case, such as ``worker.client.WorkerClient``."""
+class JobRunner(Protocol):
+    """What runs the jobs, one at a time, such as ``worker.client.WorkerClient``."""
 
     @property
     def busy(self) -> bool:
         """Whether a job runs."""
 
     def assess(
-        self, volume: Volume, case_id: str, *, model: str = ..., reference: str | None = ..., device: str = ...
+        self,
+        volume: Callable[[], Volume],
+        case_id: str,
+        *,
+        model: str = ...,
+        reference: str | None = ...,
+        device: str = ...,
     ) -> None:
-        """Start a job."""
+        """Start to assess a case."""
+
+    @property
+    def expects_news(self) -> bool:
+        """Whether ``poll`` has to be called."""
+
+    def build_reference(self, cases: Path, name: str, output: Path, *, model: str = ..., device: str = ...) -> None:
+        """Start to build a reference."""
+
+    def list_devices(self) -> None:
+        """Start to look for devices; no job, it needs not be waited for."""
 
     def stop(self) -> None:
         """Ask the job to stop."""
@@ -40,58 +62,97 @@ class PanelViewModel:
     """The panel's behaviour.
 
     Args:
-        runner: Runs the cases.
-        read_case: Gives the chosen volume and its case name; raises a ``UserError`` when it cannot be assessed.
+        runner: Runs the jobs.
+        read_case: Gives what loads the chosen volume (in another thread) and its case name; raises a ``UserError``
+            when it cannot be assessed.
         show: Puts a finished assessment into the scene.
         changed: Called whenever ``state`` has changed.
+        ready: Asked before a job starts; False when the user does not want what is missing to be installed.
+        reference_built: Called with the name of a reference that was built.
+        devices_found: Called with the devices that the worker found.
+        references_folder: Where new references go.
+        saved: Gives the result that the scene holds for the case, or None; shown again when a run gave none.
     """
 
     def __init__(
         self,
-        runner: CaseRunner,
-        read_case: Callable[[], tuple[Volume, str]],
+        runner: JobRunner,
+        read_case: Callable[[], tuple[Callable[[], Volume], str]],
         show: Callable[[Assessment], None],
         changed: Callable[[], None] = lambda: None,
+        *,
+        ready: Callable[[], bool] = lambda: True,
+        reference_built: Callable[[str], None] = lambda _: None,
+        devices_found: Callable[[tuple[DeviceFacts, ...]], None] = lambda _: None,
+        references_folder: Path | None = None,
+        saved: Callable[[], Assessment | None] = lambda: None,
     ) -> None:
         self._runner = runner
         self._read_case = read_case
         self._show = show
         self._changed = changed
+        self._ready_to_run = ready
+        self._reference_built = reference_built
+        self._devices_found = devices_found
+        self._references_folder = references_folder
+        self._saved = saved
+        self._job: Job = ""
         self.model = "demo"
         self.reference: str | None = None
         self.device = "auto"
         self.state = PanelState()
 
-    def volume_chosen(self, name: str | None) -> None:
-        """A volume was chosen, or none; whatever was said of another case is gone. A run goes on undisturbed."""
+    def volume_chosen(self, name: str | None, *, modality_needed: bool = False) -> None:
+        """A volume was chosen, or none; whatever was said of another case is gone. A run goes on undisturbed.
+
+        Args:
+            name: Name of the volume; None when none is chosen.
+            modality_needed: Nobody knows yet what kind of image it is.
+        """
         if self._runner.busy:
             return
-        self._stand(PanelState() if name is None else PanelState(button_enabled=True, button_hint=_STARTS))
+        kept = PanelState(build_message=self.state.build_message, device_note=self.state.device_note)
+        if name is not None:
+            hint = _ASKS_FIRST if modality_needed else _STARTS
+            kept = replace(kept, button_enabled=not modality_needed, button_hint=hint)
+        self._stand(kept)
 
     def press(self) -> None:
-        """The big button."""
+        """The big button: starts a case, or stops whatever runs."""
         if self._runner.busy:
-            self._runner.stop()
-            self._stand(replace(self.state, button=STOPPING, button_enabled=False))
+            self._stop()
+        elif self.state.button_enabled:
+            self._start("assess", self._start_case)
+
+    def press_build(self, cases: str, name: str) -> None:
+        """The button that builds a reference: starts it, or stops whatever runs.
+
+        Args:
+            cases: A folder of images, or a table with a column ``image``.
+            name: Name of the new reference.
+        """
+        if self._runner.busy:
+            self._stop()
             return
-        if not self.state.button_enabled:
+        if not cases or not name or self._references_folder is None:
+            self._stand(replace(self.state, build_message="Choose the cases, and give the reference a name."))
+            return
+        output = self._references_folder / name
+        self._start(
+            "build",
+            lambda: self._runner.build_reference(Path(cases), name, output, model=self.model, device=self.device),
+        )
+
+    def find_devices(self) -> None:
+        """Ask the worker which devices it sees; what runs goes on."""
+        if not self._ready_to_run():
             return
         try:
-            volume, case_id = self._read_case()
-            self._runner.assess(volume, case_id, model=self.model, reference=self.reference, device=self.device)
+            self._runner.list_devices()
         except UserError as error:
-            self._stand(replace(self.state, message=str(error), details="", result=None))
+            self.tell(str(error))
             return
-        self._stand(
-            PanelState(
-                button=CANCEL,
-                button_enabled=True,
-                button_hint=_STOPS,
-                choices_enabled=False,
-                progress=0.0,
-                progress_text="Starting...",
-            )
-        )
+        self._stand(replace(self.state, device_note=_LOOKS))
 
     def tick(self) -> None:
         """A timer's beat: take in what the runner says."""
@@ -99,14 +160,64 @@ class PanelViewModel:
             if isinstance(event, Working):
                 self._take_progress(event)
             elif isinstance(event, Failed):
-                self._stand(_ready(message=event.sentence, details=event.log))
+                self._take_failure(event)
             elif isinstance(event, Done):
                 self._take_result(event.assessment)
+            elif isinstance(event, Built):
+                self._take_reference(event)
+            else:
+                self._take_devices(event)
 
     def show_saved(self, assessment: Assessment) -> None:
         """A result that a loaded scene holds; nothing is computed."""
         if not self._runner.busy:
-            self._stand(replace(_ready(), result=result_state(assessment)))
+            self._stand(replace(self._at_rest(), result=result_state(assessment)))
+
+    def tell(self, sentence: str) -> None:
+        """Something else that the user should read."""
+        self._stand(replace(self.state, message=sentence))
+
+    def _start_case(self) -> None:
+        volume, case_id = self._read_case()
+        self._runner.assess(volume, case_id, model=self.model, reference=self.reference, device=self.device)
+
+    def _start(self, job: Job, start: Callable[[], None]) -> None:
+        if not self._ready_to_run():
+            return
+        try:
+            start()
+        except UserError as error:
+            if job == "build":
+                self._stand(replace(self.state, build_message=str(error)))
+            else:
+                self._stand(replace(self.state, message=str(error), details=""))
+            return
+        self._job = job
+        running = replace(
+            self.state,
+            button=CANCEL,
+            button_enabled=True,
+            button_hint=_STOPS,
+            choices_enabled=False,
+            progress=0.0,
+            progress_text="Starting...",
+            message="",
+            details="",
+            build_message="",
+            build_button=CANCEL if job == "build" else BUILD,
+            build_enabled=job == "build",
+        )
+        # What is said of a case is no longer true of the one that is being assessed.
+        self._stand(replace(running, result=None) if job == "assess" else running)
+
+    def _stop(self) -> None:
+        self._runner.stop()
+        stopping = STOPPING if self._job == "build" else BUILD
+        self._stand(
+            replace(
+                self.state, button=STOPPING, button_enabled=False, build_button=stopping, build_enabled=False
+            )
+        )
 
     def _take_progress(self, working: Working) -> None:
         if self.state.button == STOPPING:
@@ -116,24 +227,58 @@ class PanelViewModel:
                 self.state,
                 progress=max(self.state.progress or 0.0, working.fraction),
                 progress_text=progress_words(working),
-                message=working.message or self.state.message,
+                message=working.message if working.message and self._job == "assess" else self.state.message,
             )
         )
+
+    def _take_failure(self, failed: Failed) -> None:
+        if self._job == "build":
+            self._stand(self._at_rest(build_message=failed.sentence, details=failed.log))
+        else:
+            self._stand(self._as_in_the_scene(message=failed.sentence, details=failed.log))
 
     def _take_result(self, assessment: Assessment) -> None:
         try:
             self._show(assessment)
         except UserError as error:
-            self._stand(_ready(message=str(error)))
+            self._stand(self._as_in_the_scene(message=str(error)))
             return
-        message = " ".join(assessment.warnings)
-        self._stand(replace(_ready(message=message), result=result_state(assessment)))
+        self._stand(replace(self._at_rest(message=" ".join(assessment.warnings)), result=result_state(assessment)))
+
+    def _take_reference(self, built: Built) -> None:
+        name = built.folder.name
+        told = f"The reference {name} was built from {built.n_cases} cases."
+        if built.n_left_out:
+            told += f" Left out were {built.n_left_out}: {'; '.join(built.left_out)}."
+        self._stand(self._at_rest(build_message=told))
+        self._reference_built(name)
+
+    def _take_devices(self, found: DevicesFound) -> None:
+        self._stand(replace(self.state, device_note=found.why_no_gpu))
+        self._devices_found(found.devices)
+
+    def _as_in_the_scene(self, *, message: str, details: str = "") -> PanelState:
+        """A run that gave nothing leaves what the scene held before."""
+        saved = self._saved()
+        state = self._at_rest(message=message, details=details)
+        return state if saved is None else replace(state, result=result_state(saved))
+
+    def _at_rest(self, *, message: str = "", details: str = "", build_message: str | None = None) -> PanelState:
+        """Nothing runs any more; only a case's own run replaces what was said of a case."""
+        of_a_case = self._job != "build"
+        self._job = ""
+        return PanelState(
+            button=ASSESS,
+            button_enabled=True,
+            button_hint=_STARTS,
+            message=message,
+            details=details,
+            result=None if of_a_case else self.state.result,
+            build_message=self.state.build_message if build_message is None else build_message,
+            device_note="" if self.state.device_note == _LOOKS else self.state.device_note,
+        )
 
     def _stand(self, state: PanelState) -> None:
         if state != self.state:
             self.state = state
             self._changed()
-
-
-def _ready(message: str = "", details: str = "") -> PanelState:
-    return PanelState(button=ASSESS, button_enabled=True, button_hint=_STARTS, message=message, details=details)
