@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from BottleneckOODLib.version import __version__
+
 if TYPE_CHECKING:
     from BottleneckOODLib.assessment.assessment import Assessment
     from BottleneckOODLib.errors import Cancelled, UserError
@@ -12,8 +14,6 @@ if TYPE_CHECKING:
     from BottleneckOODLib.imaging.volume import Volume
     from BottleneckOODLib.logic import BottleneckOODLogic
     from BottleneckOODLib.progress import CancelToken, Progress
-
-__version__ = "0.1.0"
 
 # Slicer imports every module at start-up, so nothing heavy may load before it is used (PEP 562).
 _HOMES = {

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from BottleneckOODLib import __version__
 from BottleneckOODLib.assessment.assessment import Assessment, InputFacts, MapPoint, ModelFacts, ReferenceFacts
 from BottleneckOODLib.assessment.checks import (
     Check,
@@ -36,6 +35,7 @@ from BottleneckOODLib.ood.pooling import pool_tokens
 from BottleneckOODLib.progress import CancelToken, ProgressCallback, ProgressReporter, StepClock
 from BottleneckOODLib.reference.reference_folder import Reference, ReferenceCase
 from BottleneckOODLib.reference.scoring import Score
+from BottleneckOODLib.version import __version__
 
 if TYPE_CHECKING:
     from BottleneckOODLib.model.model_folder import ModelFolder

@@ -9,11 +9,11 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
 
-from BottleneckOODLib import __version__
 from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.assessment.checks import Light
 from BottleneckOODLib.assessment.wording import STATE_WORDS
 from BottleneckOODLib.errors import InputError
+from BottleneckOODLib.version import __version__
 
 Rating = Literal["accept", "minor_edit", "major_edit", "reject", "bad_image", "withdrawn"]
 RATING_WORDS: Mapping[str, str] = MappingProxyType(

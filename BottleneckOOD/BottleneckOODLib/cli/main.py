@@ -9,9 +9,9 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from BottleneckOODLib import __version__
 from BottleneckOODLib.cli import assess, completion, demo, model, reference
 from BottleneckOODLib.errors import Cancelled, UserError
+from BottleneckOODLib.version import __version__
 
 DONE, FAILED, WRONG_INPUT, STOPPED = 0, 1, 2, 130
 VERBS = (demo, assess, model, reference, completion)
