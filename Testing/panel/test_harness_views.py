@@ -28,6 +28,24 @@ class TestViews:
         assert shown.pixelColor(middle).lightness() > 200
         assert widget.sliceLogic().GetBackgroundLayer().GetVolumeNode() is a_volume_in_the_scene
 
+    def test_a_segmentation_is_drawn_over_the_volume(self, the_application: Any, a_volume_in_the_scene: Any) -> None:
+        slicer.util.setSliceViewerLayers(background=a_volume_in_the_scene, fit=True)
+        view = the_application.application.layoutManager().sliceWidget("Red").sliceView()
+
+        def green() -> int:
+            pixels = pixels_of(view).astype(int)
+            return int((pixels[..., 1] - pixels[..., 0] > 20).sum())
+
+        before = green()
+        node = the_application.scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "mask")
+        node.CreateDefaultDisplayNodes()
+        marked = (slicer.util.arrayFromVolume(a_volume_in_the_scene) > 0).astype(np.uint8)
+        labels = slicer.util.addVolumeFromArray(marked, nodeClassName="vtkMRMLLabelMapVolumeNode")
+        slicer.vtkSlicerSegmentationsModuleLogic.ImportLabelmapToSegmentationNode(labels, node)
+        node.GetSegmentation().GetNthSegment(0).SetColor(0.0, 1.0, 0.0)
+        assert before == 0
+        assert green() > 500
+
     def test_the_layout_is_heard_and_makes_a_plot_view(self, the_application: Any) -> None:
         manager, heard = the_application.application.layoutManager(), []
         manager.connect("layoutChanged(int)", heard.append)

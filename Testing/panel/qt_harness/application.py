@@ -52,6 +52,7 @@ class qSlicerCoreIOManager(QtCore.QObject, metaclass=PythonQtType):
             raise NotImplementedError(f"this host reads no {kind}")
         name = properties.get("name", Path(properties["fileName"]).name.partition(".")[0])
         volumes = slicer.vtkSlicerVolumesLogic()
+        volumes.SetMRMLApplicationLogic(self._logic)
         volumes.SetMRMLScene(self._scene)
         node = volumes.AddArchetypeVolume(properties["fileName"], name, 0)
         if node is None:
@@ -138,6 +139,7 @@ class qSlicerApplication(QtWidgets.QApplication, metaclass=PythonQtType):
             logic.SetMRMLApplicationLogic(self._logic)
             logic.SetMRMLScene(self._scene)
         self._logic.SetColorLogic(colors)
+        self._logic.SetModuleLogic("Colors", colors)
         return cache, data, colors, segmentations
 
     def mrmlScene(self) -> Any:
