@@ -22,17 +22,21 @@ from BottleneckOODLib.assessment.checks import (
     overall_light,
 )
 from BottleneckOODLib.assessment.record import TIMED_STEPS
+from BottleneckOODLib.assessment.regions import RegionMap
 from BottleneckOODLib.assessment.wording import light_sentence, preliminary_sentence, unreachable_levels
-from BottleneckOODLib.catalogue import find_model, find_reference, list_references
+from BottleneckOODLib.catalogue import find_model
 from BottleneckOODLib.errors import ModelError, ReferenceSetError, UserError
 from BottleneckOODLib.imaging.body import body_layout, body_mask, intensity_histogram, thinned
 from BottleneckOODLib.imaging.mask_features import MaskFeatures, marked_parts, mask_features
 from BottleneckOODLib.imaging.reading import case_id_of, read_volume
 from BottleneckOODLib.imaging.volume import LabelVolume, Modality, Volume
+from BottleneckOODLib.local_regions import LOCAL_TOKENS, RegionJudge, TokenGatherer
 from BottleneckOODLib.ood.calibration import NotFiniteError
 from BottleneckOODLib.ood.metrics import dice
 from BottleneckOODLib.ood.pooling import pool_tokens
+from BottleneckOODLib.ood.token_bank import TokenBank
 from BottleneckOODLib.progress import CancelToken, ProgressCallback, ProgressReporter, StepClock
+from BottleneckOODLib.reference.choosing import reference_for
 from BottleneckOODLib.reference.reference_folder import Reference, ReferenceCase
 from BottleneckOODLib.reference.scoring import Score
 from BottleneckOODLib.version import __version__
@@ -77,6 +81,8 @@ class _Measured:
     features: dict[str, FloatArray | None]
     device: str
     warnings: tuple[str, ...]
+    regions: RegionMap | None
+    local_tokens: npt.NDArray[np.float32] | None
 
 
 class BottleneckOODLogic:
@@ -167,24 +173,7 @@ class BottleneckOODLogic:
     @cached_property
     def reference(self) -> Reference:
         """The reference: the one asked for, or the first that this model made."""
-        if self._reference_wish is not None:
-            reference = Reference.load(find_reference(self._reference_wish))
-            reference.check_made_by(self.model.fingerprint, MEASUREMENTS)
-            return reference
-        damaged: ReferenceSetError | None = None
-        for folder in list_references().values():
-            try:
-                candidate = Reference.load(folder)
-            except ReferenceSetError as error:
-                damaged = error
-                continue
-            if candidate.model_fingerprint == self.model.fingerprint:
-                candidate.check_made_by(self.model.fingerprint, MEASUREMENTS)
-                return candidate
-        if damaged is not None:
-            raise damaged
-        message = f'The model "{self.model.name}" has no reference yet; build one with: bottleneck-ood reference build.'
-        raise ReferenceSetError(message)
+        return reference_for(self._reference_wish, self.model.name, self.model.fingerprint, MEASUREMENTS)
 
     def build_reference(
         self,
@@ -221,6 +210,7 @@ class BottleneckOODLogic:
         rows: list[dict[str, FloatArray]] = []
         kept: list[ReferenceCase] = []
         left_out: list[str] = []
+        gatherer = TokenGatherer()
         for number, case in enumerate(cases):
             share = number / n_cases if n_cases else 0.0
             reporter.report("Running the model on the cases", share, case.case_id)
@@ -229,7 +219,7 @@ class BottleneckOODLogic:
                 if truth is not None and not truth.geometry.is_close(volume.geometry, _LABEL_TOLERANCE_MM):
                     left_out.append(f"{case.case_id}: its labels lie elsewhere than its image")
                     continue
-                measured = self._run(volume, self.segmenter, pooling)
+                measured = self._run(volume, self.segmenter, pooling, gatherer=gatherer)
             except UserError as error:
                 left_out.append(f"{case.case_id}: {error}")
                 continue
@@ -239,12 +229,15 @@ class BottleneckOODLogic:
                 continue
             outcome = None if truth is None else dice(measured.segmentation.labels > 0, truth.labels > 0)
             rows.append(row)
+            gatherer.keep(measured.local_tokens)
             facts = {name: str(value) for name, value in {**volume.acquisition, **case.facts}.items()}
             kept.append(ReferenceCase(case.case_id, None if outcome is None else round(outcome, 4), facts))
         reporter.report("Fitting")
         features = {space: np.array([row[space] for row in rows]) for space in (rows[0] if rows else {})}
-        settings = {"pooling": pooling, "left_out": left_out, "measurements": MEASUREMENTS}
-        return build_reference(name, self.model.fingerprint, features, kept, settings, n_components=n_components)
+        settings: dict[str, Any] = {"pooling": pooling, "left_out": left_out}
+        settings |= {"measurements": MEASUREMENTS, "local_tokens": LOCAL_TOKENS}
+        fingerprint, bank = self.model.fingerprint, gatherer.bank
+        return build_reference(name, fingerprint, features, kept, settings, n_components=n_components, bank=bank)
 
     def pooled(self, bottleneck: Bottleneck, pooling: str | None = None) -> FloatArray:
         """The bottleneck as one vector, pooled as the reference was."""
@@ -258,7 +251,8 @@ class BottleneckOODLogic:
         pooling: str,
         reporter: ProgressReporter | None = None,
         clock: StepClock | None = None,
-        look_ahead_with: Reference | None = None,
+        reference: Reference | None = None,
+        gatherer: TokenGatherer | None = None,
     ) -> _Measured:
         from BottleneckOODLib.model.preprocessing import Preprocessing  # noqa: PLC0415 - no SimpleITK filters before
 
@@ -273,15 +267,17 @@ class BottleneckOODLogic:
                 "body_layout": body_layout(voxels, body),
             }
         with clock.timing("inference"):
-            if look_ahead_with is not None and segmenter.window_count(tensor.shape) > _WINDOWS_WORTH_LOOKING_AHEAD:
+            if reference is not None and segmenter.window_count(tensor.shape) > _WINDOWS_WORTH_LOOKING_AHEAD:
                 ahead = segmenter.sweep(tensor, lambda done, total: reporter.report("Looking ahead", done / total))
                 if ahead is not None:
                     features["bottleneck"] = pool_tokens(*_tokens(ahead), pooling)
-                    light = overall_light(
-                        look_ahead_with.score(features).p_value, input_checks(volume, self.model.modality)
-                    )
+                    p_value = reference.score(features).p_value
+                    light = overall_light(p_value, input_checks(volume, self.model.modality))
                     reporter.report("Looking ahead", 1.0, preliminary_sentence(light))
-            output = segmenter.run(tensor, lambda done, total: reporter.report("Segmenting", done / total))
+            patch, bank = self.model.inference.patch, _bank_of(reference)
+            judge = None if bank is None else RegionJudge(bank, tensor, grid, patch)
+            view = judge.view if judge else gatherer.view_of(tensor, patch) if gatherer else None
+            output = segmenter.run(tensor, lambda done, total: reporter.report("Segmenting", done / total), view)
             reporter.report("Measuring")
             marked = output.logits.argmax(axis=0) > 0
             parts = marked_parts(marked, grid.voxel_volume_ml)
@@ -292,7 +288,9 @@ class BottleneckOODLogic:
             features["bottleneck"] = pool_tokens(*_tokens(output.bottleneck), pooling)
             features["mask_shape"] = None if mask is None else mask.shape
             features["mask_intensity"] = None if mask is None else mask.intensity
-        return _Measured(segmentation, mask, features, output.device, output.warnings)
+            regions = None if judge is None else judge.region_map(output)
+        tokens = None if gatherer is None else output.local
+        return _Measured(segmentation, mask, features, output.device, output.warnings, regions, tokens)
 
     def _judged(
         self, case_id: str, volume: Volume, checks: list[Check], measured: _Measured, score: Score, clock: StepClock
@@ -332,6 +330,7 @@ class BottleneckOODLogic:
             device=measured.device,
             warnings=(*volume.warnings, *measured.warnings, *unreachable_levels(score.attainable_p)),
             segmentation=measured.segmentation,
+            regions=measured.regions,
             volume=volume,
         )
 
@@ -388,6 +387,12 @@ def _check_finite(volume: Volume) -> None:
     if not np.isfinite(volume.voxels).all():
         message = "a voxel is not a finite number"
         raise NotFiniteError(message)
+
+
+def _bank_of(reference: Reference | None) -> TokenBank | None:
+    if reference is None or reference.settings.get("local_tokens") != LOCAL_TOKENS:
+        return None
+    return reference.bank
 
 
 def _tokens(bottleneck: Bottleneck) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from BottleneckOODLib.assessment.checks import Check, Light
 from BottleneckOODLib.assessment.record import RECORD_FILE, SEGMENTATION_FILE, read_record, write_record
+from BottleneckOODLib.assessment.regions import REGIONS_FILE, RegionMap, read_regions, write_regions
 from BottleneckOODLib.atomic_folder import written_whole
 from BottleneckOODLib.errors import InputError, OutputError
 from BottleneckOODLib.imaging.reading import safe_name
@@ -17,7 +18,7 @@ from BottleneckOODLib.ood.placement import Placement
 from BottleneckOODLib.reference.scoring import Neighbour, PartScore
 
 OVERVIEW_FILE, SCENE_FILE = "overview.png", "scene.mrb"
-CASE_FILES = (RECORD_FILE, SEGMENTATION_FILE, OVERVIEW_FILE, SCENE_FILE)
+CASE_FILES = (RECORD_FILE, SEGMENTATION_FILE, REGIONS_FILE, OVERVIEW_FILE, SCENE_FILE)
 """Everything that ``Assessment.save`` writes."""
 
 
@@ -98,6 +99,7 @@ class Assessment:
         warnings: What a user should know.
         map_points: The training cases on the map.
         segmentation: The mask, in the image's own geometry; None when there is none.
+        regions: Where the case is unusual; None where the reference keeps no tokens. The light never depends on it.
         volume: The image; never saved, None after loading.
     """
 
@@ -124,6 +126,7 @@ class Assessment:
     warnings: tuple[str, ...] = ()
     map_points: tuple[MapPoint, ...] = ()
     segmentation: LabelVolume | None = None
+    regions: RegionMap | None = None
     volume: Volume | None = field(default=None, compare=False, repr=False)
 
     def save(
@@ -155,6 +158,8 @@ class Assessment:
         with written_whole(target, overwrite=overwrite, known=CASE_FILES) as temporary:
             if self.segmentation is not None:
                 write_label_volume(self.segmentation, temporary / SEGMENTATION_FILE)
+            if self.regions is not None:
+                write_regions(self.regions, temporary / REGIONS_FILE)
             write_record(self, temporary / RECORD_FILE)
             if picture:
                 from BottleneckOODLib.assessment.figures import write_overview  # noqa: PLC0415 - imports matplotlib
@@ -173,6 +178,8 @@ class Assessment:
         """
         path = Path(folder)
         assessment, mask_file = read_record(path / RECORD_FILE)
+        if (path / REGIONS_FILE).is_file():
+            assessment = replace(assessment, regions=read_regions(path / REGIONS_FILE))
         if mask_file is None:
             return assessment
         if not (path / mask_file).is_file():

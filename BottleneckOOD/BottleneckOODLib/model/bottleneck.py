@@ -1,7 +1,8 @@
-"""The tap on the deepest encoder output."""
+"""The tap on an encoder output, the deepest above all."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -24,12 +25,20 @@ class BottleneckTap:
         network: The network.
         layer: Dotted name of the module whose output is the deepest encoder output.
         stop: End each forward pass with ``BottleneckReached`` once the output is kept.
+        reduce: What to keep of the output, computed where the network runs; None keeps it whole.
 
     Raises:
         ModelError: The network has no such layer.
     """
 
-    def __init__(self, network: torch.nn.Module, layer: str, *, stop: bool = False) -> None:
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        layer: str,
+        *,
+        stop: bool = False,
+        reduce: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    ) -> None:
         modules = dict(network.named_modules())
         if layer not in modules:
             message = (
@@ -37,6 +46,7 @@ class BottleneckTap:
             )
             raise ModelError(message)
         self._stop = stop
+        self._reduce = reduce
         self._tokens: torch.Tensor | None = None
         self._handle = modules[layer].register_forward_hook(self._keep)
 
@@ -61,7 +71,8 @@ class BottleneckTap:
         return tokens.detach().to("cpu", torch.float32, copy=True)
 
     def _keep(self, _module: torch.nn.Module, _inputs: Any, output: Any) -> None:
-        self._tokens = output[0] if isinstance(output, tuple | list) else output
+        tensor = output[0] if isinstance(output, tuple | list) else output
+        self._tokens = tensor if self._reduce is None else self._reduce(tensor)
         if self._stop:
             raise BottleneckReached
 

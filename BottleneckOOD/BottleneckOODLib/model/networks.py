@@ -22,6 +22,7 @@ class _Family:
     required: frozenset[str]
     optional: frozenset[str]
     bottleneck: Callable[[torch.nn.Module], str]
+    half_resolution: Callable[[torch.nn.Module], str]
 
 
 def _innermost(network: torch.nn.Module) -> str:
@@ -67,18 +68,21 @@ _FAMILIES: Mapping[str, _Family] = {
         ),
         # encoder10 takes the deepest Swin output and hands it to decoder5 at the same size and width.
         lambda _: "encoder10",
+        lambda _: "encoder2",
     ),
     "unet": _Family(
         UNet,
         frozenset({"spatial_dims", "in_channels", "out_channels", "channels", "strides"}),
         frozenset({"kernel_size", "up_kernel_size", "num_res_units", "act", "norm", "dropout", "bias", "adn_ordering"}),
         _innermost,
+        lambda _: "model.0",
     ),
     "basic_unet": _Family(
         BasicUNet,
         frozenset({"in_channels", "out_channels"}),
         frozenset({"spatial_dims", "features", "act", "norm", "bias", "dropout", "upsample"}),
         lambda _: "down_4",
+        lambda _: "down_1",
     ),
     "dyn_unet": _Family(
         DynUNet,
@@ -96,6 +100,8 @@ _FAMILIES: Mapping[str, _Family] = {
             }
         ),
         lambda _: "bottleneck",
+        # A network of two levels has no stage between its input and its bottleneck.
+        lambda network: "downsamples.0" if len(cast("torch.nn.ModuleList", network.downsamples)) else "input_block",
     ),
     "seg_resnet": _Family(
         SegResNet,
@@ -114,6 +120,7 @@ _FAMILIES: Mapping[str, _Family] = {
             }
         ),
         _last_down,
+        lambda network: f"down_layers.{min(1, len(cast('torch.nn.ModuleList', network.down_layers)) - 1)}",
     ),
 }
 
@@ -163,6 +170,22 @@ def bottleneck_layer(network_type: str, network: torch.nn.Module) -> str:
         ModelError: The type is unknown.
     """
     return _family(network_type).bottleneck(network)
+
+
+def local_layer(network_type: str, network: torch.nn.Module) -> str:
+    """Name of the module whose output is the encoder's stage at half of the input's resolution.
+
+    Args:
+        network_type: One of ``NETWORK_TYPES``.
+        network: A network made by ``build_network`` for that type.
+
+    Returns:
+        Dotted module name, for ``network.get_submodule``. The output has shape (batch, channels, z, y, x).
+
+    Raises:
+        ModelError: The type is unknown.
+    """
+    return _family(network_type).half_resolution(network)
 
 
 def _family(network_type: str) -> _Family:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
-from BottleneckOODLib.imaging.volume import LabelVolume, Volume, to_sitk
+from BottleneckOODLib.imaging.volume import Geometry, LabelVolume, Volume, to_sitk
 from BottleneckOODLib.model.model_folder import ModelFolder, PreprocessingSettings
 
 Float32Array = npt.NDArray[np.float32]
@@ -39,6 +39,15 @@ class Grid:
     def voxel_volume_ml(self) -> float:
         """Volume of one voxel of the model's grid, in ml."""
         return float(np.prod(self.spacing_mm)) / 1000
+
+    def in_cells(self, cell: int) -> Geometry:
+        """The geometry of cells of ``cell`` voxels along each axis; the first begins at the first voxel's edge."""
+        i, j, k = (-(-n // cell) for n in self.size_ijk)
+        spacing = np.array(self.spacing_mm)
+        axes = np.array(self.direction).reshape(3, 3)
+        x, y, z = np.array(self.origin_lps_mm) + axes @ (spacing * (cell - 1) / 2)
+        si, sj, sk = spacing * cell
+        return Geometry((i, j, k), (float(si), float(sj), float(sk)), (float(x), float(y), float(z)), self.direction)
 
     def restore(
         self, logits: Float32Array, labels: Mapping[str, int], leave_out: npt.NDArray[np.bool_] | None = None

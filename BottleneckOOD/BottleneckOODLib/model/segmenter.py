@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +17,15 @@ from monai.inferers import SlidingWindowInferer
 from BottleneckOODLib.errors import ModelError
 from BottleneckOODLib.model.bottleneck import BottleneckReached, BottleneckTap, occupied_share
 from BottleneckOODLib.model.devices import describe_device, is_out_of_memory
+from BottleneckOODLib.model.local_view import local_tokens
 from BottleneckOODLib.model.model_folder import ModelFolder
-from BottleneckOODLib.model.networks import build_network
+from BottleneckOODLib.model.networks import build_network, local_layer
 from BottleneckOODLib.model.preprocessing import Preprocessing
 
 Float32Array = npt.NDArray[np.float32]
 WindowCallback = Callable[[int, int], None]
+LocalView = Callable[[Float32Array, list[list[int]]], Float32Array]
+"""Given tokens (n_windows, C, z, y, x) and the windows' first voxels, what to keep of them; the rows are joined."""
 
 _BATCH_SIZES = (4, 1)
 
@@ -50,12 +54,14 @@ class SegmenterOutput:
         bottleneck: Features of every window, from the same pass.
         device: The device that computed, in words.
         warnings: What a user should know, such as a fallback to the CPU.
+        local: What the local view kept, in the order of the windows; None without one.
     """
 
     logits: Float32Array
     bottleneck: Bottleneck
     device: str
     warnings: tuple[str, ...]
+    local: Float32Array | None = None
 
 
 class Segmenter:
@@ -81,7 +87,9 @@ class Segmenter:
         """Number of windows that ``run`` takes for an input of ``shape`` (Z, Y, X)."""
         return len(self._window_slices(shape, self.model.inference.overlap))
 
-    def run(self, tensor: Float32Array, on_window: WindowCallback | None = None) -> SegmenterOutput:
+    def run(
+        self, tensor: Float32Array, on_window: WindowCallback | None = None, local_view: LocalView | None = None
+    ) -> SegmenterOutput:
         """Segment, and keep the bottleneck of every window of the same pass.
 
         When the device's memory does not suffice the pass is repeated with one window at a time, and then on the CPU.
@@ -89,6 +97,8 @@ class Segmenter:
         Args:
             tensor: Network input, shape (Z, Y, X), float32. Not modified.
             on_window: Called with (windows done, windows in all) before each batch; what it raises ends the pass.
+            local_view: Called with the local tokens of each batch, of the same pass; what it gives back is kept instead
+                of them, so that memory stays bounded.
 
         Raises:
             ModelError: The memory of the computer does not suffice, the network failed, or its values are not finite.
@@ -100,7 +110,8 @@ class Segmenter:
             elif batch_size != _BATCH_SIZES[0]:
                 fallback = f"The memory of {device} sufficed for one window at a time only; this takes longer."
             try:
-                logits, bottleneck = self._pass(tensor, device, batch_size, on_window)
+                logits, collected = self._pass(tensor, device, batch_size, on_window, local_view)
+                bottleneck = collected.bottleneck()
             except (RuntimeError, ValueError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     message = (
@@ -112,7 +123,7 @@ class Segmenter:
                     message = f"The model {self.model.name} gave values that are not numbers for this volume."
                     raise ModelError(message)
                 warnings = (*self._notes, fallback) if fallback else self._notes
-                return SegmenterOutput(logits, bottleneck, describe_device(device), warnings)
+                return SegmenterOutput(logits, bottleneck, describe_device(device), warnings, collected.local())
             # Only now is nothing of the failed pass held any more, not even by its traceback.
             if device.type == "cuda":
                 torch.cuda.empty_cache()
@@ -160,8 +171,13 @@ class Segmenter:
             yield torch.device("cpu"), _BATCH_SIZES[-1]
 
     def _pass(
-        self, tensor: Float32Array, device: torch.device, batch_size: int, on_window: WindowCallback | None
-    ) -> tuple[Float32Array, Bottleneck]:
+        self,
+        tensor: Float32Array,
+        device: torch.device,
+        batch_size: int,
+        on_window: WindowCallback | None,
+        local_view: LocalView | None,
+    ) -> tuple[Float32Array, _Collected]:
         settings = self.model.inference
         network = self._network.to(device)
         collected = _Collected()
@@ -177,19 +193,29 @@ class Segmenter:
             cval=self._air,
             with_coord=True,
         )
-        with torch.inference_mode(), BottleneckTap(network, self.model.bottleneck_layer) as tap:
+        with torch.inference_mode(), ExitStack() as taps:
+            tap = taps.enter_context(BottleneckTap(network, self.model.bottleneck_layer))
+            local_tap = None if local_view is None else taps.enter_context(self._local_tap(network))
 
             def predict(windows: torch.Tensor, slices: list[list[slice]]) -> torch.Tensor:
                 if on_window is not None:
                     on_window(collected.count, total)
                 logits = _single_output(network(windows))
-                collected.add(tap.take(), windows, self._air, [[s.start for s in window[2:]] for window in slices])
+                starts = [[int(s.start) for s in window[2:]] for window in slices]
+                collected.add(tap.take(), windows, self._air, starts)
+                if local_view is not None and local_tap is not None:
+                    collected.add_local(local_view(local_tap.take().numpy(), starts))
                 return logits
 
             stitched = inferer(torch.from_numpy(tensor)[None, None], predict)
         if on_window is not None:
             on_window(total, total)
-        return stitched[0].numpy().astype(np.float32, copy=False), collected.bottleneck()
+        return stitched[0].numpy().astype(np.float32, copy=False), collected
+
+    def _local_tap(self, network: torch.nn.Module) -> BottleneckTap:
+        patch = self.model.inference.patch
+        layer = local_layer(self.model.network_type, network)
+        return BottleneckTap(network, layer, reduce=lambda features: local_tokens(features, patch))
 
     def _window_slices(self, shape: tuple[int, ...], overlap: float) -> list[tuple[slice, ...]]:
         patch = self.model.inference.patch
@@ -205,6 +231,7 @@ class _Collected:
         self._tokens: list[torch.Tensor] = []
         self._occupied: list[torch.Tensor] = []
         self._starts: list[list[int]] = []
+        self._local: list[Float32Array] = []
 
     @property
     def count(self) -> int:
@@ -214,6 +241,12 @@ class _Collected:
         self._tokens.append(tokens)
         self._occupied.append(occupied_share(windows, tokens.shape[2:], air))
         self._starts.extend(starts)
+
+    def add_local(self, kept: Float32Array) -> None:
+        self._local.append(kept)
+
+    def local(self) -> Float32Array | None:
+        return np.concatenate(self._local) if self._local else None
 
     def bottleneck(self) -> Bottleneck:
         return Bottleneck(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from BottleneckOODLib.ood.knn import KNearestNeighbours
 from BottleneckOODLib.ood.mahalanobis import ShrunkMahalanobis
 from BottleneckOODLib.ood.metrics import auroc
 from BottleneckOODLib.ood.pca import PrincipalComponents
+from BottleneckOODLib.ood.token_bank import TokenBank
 from BottleneckOODLib.reference.feature_space import Detector, FeatureSpace
 from BottleneckOODLib.reference.map_fitting import fit_map
 from BottleneckOODLib.reference.reference_folder import Reference, ReferenceCase
@@ -35,6 +36,7 @@ def build_reference(
     settings: Mapping[str, Any],
     *,
     n_components: int | None = None,
+    bank: Callable[[], TokenBank | None] = lambda: None,
 ) -> Reference:
     """Fit a detector to each feature space, calibrate by leave-one-out, and lay out the map.
 
@@ -45,6 +47,7 @@ def build_reference(
         cases: The cases.
         settings: What to keep with the reference, such as the pooling.
         n_components: Reduce the bottleneck to so many principal components first; None keeps all its features.
+        bank: Gives the cases' tokens, for the map of unusual regions; called when the cases are known to suffice.
 
     Returns:
         The reference, not yet saved.
@@ -71,7 +74,7 @@ def build_reference(
         "detector_choice": choice,
     }
     map_xy = fit_map(spaces["bottleneck"].detector.features_)
-    return Reference(name, model_fingerprint, tuple(cases), spaces, map_xy, complete)
+    return Reference(name, model_fingerprint, tuple(cases), spaces, map_xy, complete, bank=bank())
 
 
 def check_names_and_count(names: Sequence[str]) -> None:

@@ -19,6 +19,8 @@ from BottleneckOODLib.atomic_folder import written_whole
 from BottleneckOODLib.errors import ReferenceMismatchError, ReferenceSetError
 from BottleneckOODLib.ood.knn import squared_distances
 from BottleneckOODLib.ood.placement import Placement, place
+from BottleneckOODLib.ood.token_bank import TokenBank
+from BottleneckOODLib.reference.bank_file import read_bank, write_bank
 from BottleneckOODLib.reference.feature_space import FeatureSpace, make_detector, make_reducer
 from BottleneckOODLib.reference.scoring import Neighbour, Score, nearest_cases, score_case
 from BottleneckOODLib.tensor_file import TensorFileError, check_tensor_file
@@ -27,6 +29,8 @@ FloatArray = npt.NDArray[np.float64]
 
 SCHEMA_VERSION = 1
 REFERENCE_FILE, ARRAYS_FILE, CASES_FILE = "reference.json", "arrays.safetensors", "cases.csv"
+TOKENS_FILE = "tokens.safetensors"
+_FILES = (REFERENCE_FILE, ARRAYS_FILE, CASES_FILE, TOKENS_FILE)
 _MAX_FILE_BYTES = 50_000_000
 _MAX_ARRAY_BYTES = 2_000_000_000
 
@@ -58,6 +62,7 @@ class Reference:
         map_xy: Map position of each case, shape (n, 2).
         settings: How it was built: pooling, what was chosen, why; for people and for remaking.
         fingerprint: SHA-256 of the content; empty until saved or loaded.
+        bank: What parts of the cases look like to the network, for the map of unusual regions; None where none is kept.
     """
 
     name: str
@@ -67,6 +72,7 @@ class Reference:
     map_xy: FloatArray
     settings: Mapping[str, Any]
     fingerprint: str = ""
+    bank: TokenBank | None = None
 
     def check_made_by(self, fingerprint: str, measurements: int) -> None:
         """Refuse to judge features of another model, or that were measured in another way.
@@ -118,7 +124,7 @@ class Reference:
         Raises:
             OutputError: The folder exists and ``overwrite`` is not set, or cannot be written.
         """
-        with written_whole(folder, overwrite=overwrite, known=(REFERENCE_FILE, ARRAYS_FILE, CASES_FILE)) as temporary:
+        with written_whole(folder, overwrite=overwrite, known=_FILES) as temporary:
             self._write(temporary)
             # Before an older one goes: what was written can be read.
             return Reference.load(temporary)
@@ -151,6 +157,9 @@ class Reference:
             },
             "settings": dict(self.settings),
         }
+        if self.bank is not None:
+            document["tokens"] = {"spread": self.bank.spread}
+            write_bank(self.bank, folder / TOKENS_FILE)
         document["fingerprint"] = _fingerprint(document, folder)
         (folder / REFERENCE_FILE).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
@@ -194,6 +203,7 @@ class Reference:
                 map_xy=arrays["map_xy"],
                 settings=dict(document["settings"]),
                 fingerprint=str(document["fingerprint"]),
+                bank=read_bank(folder / TOKENS_FILE, document["tokens"]["spread"]) if "tokens" in document else None,
             )
         except (OSError, KeyError, TypeError, ValueError, AttributeError, IndexError, TensorFileError):
             message = f"The reference in {folder} is damaged or incomplete; restore it or build it again."
@@ -253,6 +263,6 @@ def _read_cases(path: Path) -> tuple[ReferenceCase, ...]:
 def _fingerprint(document: Mapping[str, Any], folder: Path) -> str:
     content = {key: value for key, value in document.items() if key != "fingerprint"}
     digest = hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode("utf-8"))
-    for name in (ARRAYS_FILE, CASES_FILE):
+    for name in (ARRAYS_FILE, CASES_FILE, *((TOKENS_FILE,) if "tokens" in content else ())):
         digest.update(hashlib.sha256((folder / name).read_bytes()).digest())
     return digest.hexdigest()

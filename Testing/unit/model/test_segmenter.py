@@ -142,12 +142,12 @@ def test_a_card_that_is_too_small_leaves_the_work_to_the_cpu_and_says_so(
     segmenter = Segmenter(a_model, card, ("A note.",))
     whole_pass, tried = segmenter._pass, []
 
-    def only_on_the_cpu(tensor: np.ndarray, device: torch.device, batch_size: int, on_window: object) -> object:
+    def only_on_the_cpu(tensor: np.ndarray, device: torch.device, batch_size: int, *others: object) -> object:
         tried.append((device.type, batch_size))
         if device.type == "cuda":
             message = "CUDA error: out of memory"
             raise RuntimeError(message)
-        return whole_pass(tensor, device, batch_size, on_window)
+        return whole_pass(tensor, device, batch_size, *others)
 
     monkeypatch.setattr(segmenter, "_pass", only_on_the_cpu)
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)

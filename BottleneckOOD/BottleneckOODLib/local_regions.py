@@ -1,0 +1,90 @@
+"""The local tokens of a pass: gathered when a reference is built, judged when a case is assessed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from BottleneckOODLib.assessment.regions import RegionMap
+from BottleneckOODLib.ood.token_bank import MAX_TOKENS, TokenBank, TokenSampler, at_most
+from BottleneckOODLib.ood.token_map import stitched
+
+if TYPE_CHECKING:
+    from BottleneckOODLib.model.preprocessing import Grid
+    from BottleneckOODLib.model.segmenter import LocalView, SegmenterOutput
+
+Float32Array = npt.NDArray[np.float32]
+Patch = tuple[int, int, int]
+
+LOCAL_TOKENS = 1
+"""Goes up when local tokens are defined anew: banks that were gathered before are then not searched."""
+_PER_WINDOW = 64
+_PER_CASE = 250
+
+
+class RegionJudge:
+    """Judges the local tokens of one case, window by window.
+
+    Args:
+        bank: The training cases' tokens.
+        tensor: The network's input, shape (Z, Y, X). Not modified.
+        grid: Its grid.
+        patch: Voxels of a window along z, y, x.
+    """
+
+    def __init__(self, bank: TokenBank, tensor: Float32Array, grid: Grid, patch: Patch) -> None:
+        from BottleneckOODLib.model.local_view import BodyShares  # noqa: PLC0415 - no torch before its use
+
+        self._bank, self._grid, self._patch = bank, grid, patch
+        self._shares = BodyShares(tensor, patch)
+
+    def view(self, tokens: Float32Array, starts: list[list[int]]) -> Float32Array:
+        """Relative distance and body share of each token, shape (n_windows, 2, z, y, x)."""
+        shares = self._shares.of(starts)
+        return np.stack([self._bank.relative_map(tokens, shares), shares], axis=1)
+
+    def region_map(self, output: SegmenterOutput) -> RegionMap | None:
+        """What all windows of the pass say, as one map; None where the pass kept nothing or no number."""
+        from BottleneckOODLib.model.local_view import CELL_VOXELS  # noqa: PLC0415 - no torch before its use
+
+        if output.local is None or not np.isfinite(output.local).all():
+            return None
+        values, shares = output.local[:, 0], output.local[:, 1]
+        i, j, k = self._grid.size_ijk
+        starts = output.bottleneck.window_starts - self._shares.padding
+        # A token that was not judged has no say.
+        weights = np.where(values > 0, shares, 0)
+        cells = stitched(values, weights, starts, self._patch, (k, j, i), CELL_VOXELS)
+        return RegionMap(cells, self._grid.in_cells(CELL_VOXELS))
+
+
+class TokenGatherer:
+    """Gathers local tokens of one case after another, at most so many of each, for a bank."""
+
+    def __init__(self) -> None:
+        self._cases: list[Float32Array] = []
+
+    def view_of(self, tensor: Float32Array, patch: Patch) -> LocalView:
+        """The local view for the next case, which keeps a random share of its tokens."""
+        from BottleneckOODLib.model.local_view import BodyShares  # noqa: PLC0415 - no torch before its use
+
+        shares, sampler = BodyShares(tensor, patch), TokenSampler(_PER_WINDOW, seed=len(self._cases))
+        return lambda tokens, starts: sampler.sample(tokens, shares.of(starts))
+
+    def keep(self, tokens: Float32Array | None) -> None:
+        """Keep the tokens of a case that goes into the reference."""
+        if tokens is not None:
+            self._cases.append(at_most(tokens, _PER_CASE, seed=len(self._cases)))
+
+    def bank(self) -> TokenBank | None:
+        """The bank of all kept cases; None where there are not tokens of two cases."""
+        holding = [case for case in self._cases if len(case)]
+        if len(holding) < 2:  # noqa: PLR2004 - one and another
+            return None
+        most = max(1, MAX_TOKENS // len(holding))
+        taken = [at_most(case, most, seed=number) for number, case in enumerate(holding)]
+        index = np.repeat(np.arange(len(taken), dtype=np.int32), [len(case) for case in taken])
+        tokens = np.concatenate(taken)
+        return TokenBank.fitted(tokens, index) if np.isfinite(tokens).all() else None
