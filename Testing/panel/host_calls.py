@@ -67,7 +67,7 @@ Slicer/Slicer Base/Python/slicer/i18n.py
     slicer.i18n: tr translate
 Slicer/Slicer Base/Python/slicer/util.py
     slicer.util: loadUI childWidgetVariables mainWindow selectModule
-        pip_install
+        pip_install confirmOkCancelDisplay errorDisplay infoDisplay createProgressDialog
 Slicer/Slicer Base/Python/slicer/packaging.py
     slicer.packaging: load_requirements pip_check pip_install
 fepegar/SlicerPyTorch PyTorchUtils/PyTorchUtils.py
@@ -138,6 +138,7 @@ QT_CALLS: dict[str, str] = {
     "QPixmap": "",
     "QPlainTextEdit": "plainText textChanged()",
     "QProgressBar": "value",
+    "QProgressDialog": "labelText wasCanceled",
     "QSettings": "setValue value",
     "QShortcut": "activated() enabled",
     "QTableView": "resizeColumnsToContents",
