@@ -20,6 +20,15 @@ PRELIMINARY = "Preliminary"
 MAP_NOTE = "Distances on this map mean nothing; the light does not come from it."
 BEYOND_MAP = "farther than this map can show"
 
+REGIONS_LEGEND = "Unlike the training cases"
+REGIONS_NOTE = (
+    "Where the image looks least like the training cases to the network, in cells of a few centimetres. It is no map "
+    "of tumours and none of errors of the mask: either can lie where nothing is coloured, and the light does not come "
+    "from it; review the mask everywhere."
+)
+REGIONS_SCALE = "1 is as unlike as the farthest 5 of 100 parts of the training cases are from the other training cases."
+NO_REGIONS = "The reference keeps no parts of its training cases, so it cannot tell where the image is unusual."
+
 _REVIEW: Mapping[str, str] = {
     "green": "review the mask as you would any other",
     "amber": "review the mask with care",

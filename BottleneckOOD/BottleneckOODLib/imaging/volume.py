@@ -213,3 +213,15 @@ def geometry_of(image: sitk.Image | sitk.ImageFileReader) -> Geometry:
     si, sj, sk = image.GetSpacing()
     x, y, z = image.GetOrigin()
     return Geometry((i, j, k), (si, sj, sk), (x, y, z), tuple(image.GetDirection()))
+
+
+def resampled(array: npt.NDArray[np.float32], source: Geometry, target: Geometry) -> npt.NDArray[np.float32]:
+    """An array (Z, Y, X) on ``source`` interpolated linearly on ``target``; outside it takes the nearest value."""
+    resampler = sitk.ResampleImageFilter()
+    resampler.SetSize(target.size_ijk)
+    resampler.SetOutputSpacing(target.spacing_mm)
+    resampler.SetOutputOrigin(target.origin_lps_mm)
+    resampler.SetOutputDirection(target.direction)
+    resampler.SetInterpolator(sitk.sitkLinear)
+    resampler.SetUseNearestNeighborExtrapolator(True)
+    return np.asarray(sitk.GetArrayFromImage(resampler.Execute(to_sitk(array, source))), dtype=np.float32)

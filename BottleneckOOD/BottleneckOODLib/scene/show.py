@@ -25,6 +25,7 @@ from BottleneckOODLib.scene.nodes import (
     recorded_assessment,
     remove_node,
 )
+from BottleneckOODLib.scene.overlay import REGION_ROLES, existing_overlay, set_overlay_visible, show_overlay
 from BottleneckOODLib.scene.training_map import is_map_role, show_map
 
 __all__ = ["CASE_ATTRIBUTE", "DECISIONS_ROLE", "ROLE_ATTRIBUTE", "VOLUME_REFERENCE", "ShownNodes", "remove", "show"]
@@ -41,6 +42,7 @@ class ShownNodes:
     case_series: Any | None
     chart: Any | None
     record: Any
+    overlay: Any | None = None
 
     @property
     def nodes(self) -> list[Any]:
@@ -69,6 +71,9 @@ def show(assessment: Assessment, scene: Any, volume_node: Any = None, *, colour_
     is_restored = assessment.segmentation is None and _is_of_this_run(record, assessment)
     if not is_restored:
         record.SetText(text)
+        if assessment.regions is None:
+            # The views get back what stood in their foreground.
+            set_overlay_visible(scene, assessment.case_id, False)
         # An old mask or overlay beside a new light would be read as the new one's.
         for node in nodes_of(scene, assessment.case_id):
             if not _is_shown_anew(node.GetAttribute(ROLE_ATTRIBUTE), assessment):
@@ -83,6 +88,7 @@ def remove(scene: Any, case: str, *, with_decisions: bool = False) -> None:
     switched on, it can be undone.
     """
     scene.SaveStateForUndo()
+    set_overlay_visible(scene, case, False)
     for node in nodes_of(scene, case):
         is_decision = node.GetAttribute(ROLE_ATTRIBUTE) == DECISIONS_ROLE
         # One that was removed with another, such as a display node, has no scene any more.
@@ -103,8 +109,9 @@ def _shown(
         segmentation = existing_node(scene, "vtkMRMLSegmentationNode", case, SEGMENTATION_ROLE)
     else:
         segmentation = show_mask(assessment, scene, volume_node)
+    overlay = show_overlay(assessment, scene, volume_node) or existing_overlay(scene, case)
     if not assessment.map_points:
-        return ShownNodes(segmentation, (), None, (), None, None, record)
+        return ShownNodes(segmentation, (), None, (), None, None, record, overlay)
     on_map = show_map(assessment, scene, colour_by)
     return ShownNodes(
         segmentation,
@@ -114,6 +121,7 @@ def _shown(
         on_map.case_series,
         on_map.chart,
         record,
+        overlay,
     )
 
 
@@ -121,6 +129,8 @@ def _is_shown_anew(role: str, assessment: Assessment) -> bool:
     """Whether a node of that role is updated by the new result; decisions stay, each says of which result it is."""
     if role == SEGMENTATION_ROLE:
         return assessment.segmentation is not None
+    if role in REGION_ROLES:
+        return assessment.regions is not None
     return role in (RECORD_ROLE, DECISIONS_ROLE) or (bool(assessment.map_points) and is_map_role(role))
 
 

@@ -13,9 +13,13 @@ from BottleneckOODLib.assessment.wording import (
     BEYOND_MAP,
     DEMONSTRATION,
     MAP_NOTE,
+    NO_REGIONS,
     NOT_FOR_CLINICAL_USE,
     PART_QUESTIONS,
     PART_REASONS,
+    REGIONS_LEGEND,
+    REGIONS_NOTE,
+    REGIONS_SCALE,
     STATE_SHAPES,
     STATE_WORDS,
     light_sentence,
@@ -178,3 +182,11 @@ def test_no_check_promises_anything(a_small_ct: Volume) -> None:
 def test_the_sentence_that_a_reader_sees_in_doubt_says_no_clinical_use() -> None:
     assert "not for clinical use" in DEMONSTRATION.lower()
     assert "not for clinical use" in NOT_FOR_CLINICAL_USE.lower()
+
+
+def test_the_map_of_regions_is_told_to_be_neither_of_tumours_nor_of_errors_and_asks_for_review() -> None:
+    assert "no map of tumours" in REGIONS_NOTE
+    assert "none of errors" in REGIONS_NOTE
+    assert REGIONS_NOTE.endswith("review the mask everywhere.")
+    for text in (REGIONS_NOTE, REGIONS_LEGEND, REGIONS_SCALE, NO_REGIONS):
+        assert not PROMISES.search(text)

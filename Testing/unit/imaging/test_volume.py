@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from BottleneckOODLib.errors import InputError
-from BottleneckOODLib.imaging.volume import Geometry, LabelVolume, Volume, geometry_of, to_sitk
+from BottleneckOODLib.imaging.volume import Geometry, LabelVolume, Volume, geometry_of, resampled, to_sitk
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 NoiseOn = Callable[[Geometry], Volume]
@@ -206,3 +206,18 @@ def test_the_volume_of_a_label_is_its_count_times_a_voxel(any_grid: Geometry) ->
     i, j, k = any_grid.spacing_mm
     for label in (1, 2, 7):
         assert labels.volume_ml(label) == pytest.approx(sum(array.ravel() == label) * i * j * k / 1000, rel=1e-12)
+
+
+def test_a_linear_field_is_resampled_as_it_is_and_goes_on_at_the_edges_as_the_nearest_value() -> None:
+    source = Geometry((9, 8, 7), (4.0, 3.0, 5.0), (-10.0, 4.0, 60.0), (0, -1, 0, 1, 0, 0, 0, 0, 1))
+    target = Geometry((6, 5, 4), (2.0, 2.5, 3.0), (-22.0, 15.0, 66.0), (-1, 0, 0, 0, 1, 0, 0, 0, 1))
+    k, j, i = np.indices(source.shape)
+    lps = source.ijk_to_lps(np.stack([i.ravel(), j.ravel(), k.ravel()], axis=1).astype(float))
+    field = (lps @ [0.5, -1.0, 2.0]).reshape(source.shape).astype(np.float32)
+    found = resampled(field, source, target)
+    k, j, i = np.indices(target.shape)
+    places = target.ijk_to_lps(np.stack([i.ravel(), j.ravel(), k.ravel()], axis=1).astype(float))
+    inside = np.clip(source.lps_to_ijk(places), 0, np.array(source.size_ijk) - 1)
+    expected = (source.ijk_to_lps(inside) @ [0.5, -1.0, 2.0]).reshape(target.shape)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-3)
