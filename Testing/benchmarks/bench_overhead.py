@@ -1,7 +1,7 @@
 """What the OOD work costs over MONAI's SlidingWindowInferer alone: same network, volume and device, in one run.
 
-The work on the bottleneck (hook, pooling, scoring, placing) is the ratio; the questions to image and mask, which need
-no network, stand in a row of their own.
+The work on the bottleneck (hook, pooling, scoring, placing) is one ratio, that with the map of unusual regions another;
+the questions to image and mask, which need no network, stand in a row of their own.
 
 Usage: python Testing/benchmarks/bench_overhead.py [VOLUME] [--repeats 15]
 """
@@ -19,6 +19,7 @@ from monai.inferers import SlidingWindowInferer
 from BottleneckOODLib.imaging.body import body_layout, body_mask, intensity_histogram, thinned
 from BottleneckOODLib.imaging.mask_features import marked_parts, mask_features
 from BottleneckOODLib.imaging.reading import read_volume
+from BottleneckOODLib.local_regions import RegionJudge
 from BottleneckOODLib.logic import BottleneckOODLogic
 from BottleneckOODLib.model.preprocessing import Preprocessing
 from BottleneckOODLib.resources import resource_folder
@@ -53,6 +54,14 @@ def main() -> None:
         spaces = {"bottleneck": features}
         return reference.score(spaces), reference.neighbours(features), reference.place(features)
 
+    def with_regions() -> object:
+        assert reference.bank is not None
+        judge = RegionJudge(reference.bank, tensor, grid, settings.patch)
+        output = segmenter.run(tensor, None, judge.view)
+        features = logic.pooled(output.bottleneck)
+        placed = reference.neighbours(features), reference.place(features)
+        return reference.score({"bottleneck": features}), placed, judge.region_map(output)
+
     output = segmenter.run(tensor)
     mask = grid.restore(output.logits, logic.model.labels)
 
@@ -62,18 +71,21 @@ def main() -> None:
         parts = marked_parts(output.logits.argmax(axis=0) > 0, grid.voxel_volume_ml)
         return intensity_histogram(thin, body), body_layout(thin, body), mask_features(mask, volume, body, parts)
 
-    plain(), with_ood()
+    plain(), with_ood(), with_regions()
     alone, ours, ratios, checks = [], [], [], []
+    regions: list[float] = []
     for _ in range(arguments.repeats):
         alone.append(seconds(plain))
         ours.append(seconds(with_ood))
         ratios.append(ours[-1] / alone[-1])
+        regions.append(seconds(with_regions) / alone[-1])
         checks.append(seconds(measured))
     print(
         f"volume {volume.name}, {segmenter.window_count(tensor.shape)} windows, "
         f"{arguments.repeats} pairs, device {segmenter.device}"
     )
-    rows = {"inferer alone, s": alone, "with OOD, s": ours, "ratio": ratios, "image and mask, s": checks}
+    rows = {"inferer alone, s": alone, "with OOD, s": ours, "ratio": ratios, "ratio with regions": regions}
+    rows["image and mask, s"] = checks
     for name, values in rows.items():
         print(f"{name:18s} min {min(values):.3f}  median {statistics.median(values):.3f}  max {max(values):.3f}")
 

@@ -171,7 +171,7 @@ def _show_legend(scene: Any, overlay: Any, on: bool) -> None:
     legend = next((node for node in displays if node is not None and node.IsA(_LEGEND_CLASS)), None)
     logic, legend_class = (getattr(slicer, name, None) for name in ("vtkSlicerColorLogic", _LEGEND_CLASS))
     # Colours are a loadable module, which an application may be started without.
-    if legend is None and on and legend_class is not None and hasattr(logic, "AddDefaultColorLegendDisplayNode"):
+    if legend is None and on and logic is not None and legend_class is not None:
         if not scene.GetClassNameByTag(legend_class().GetNodeTagName()):
             scene.RegisterNodeClass(legend_class())
         legend = logic.AddDefaultColorLegendDisplayNode(overlay)
