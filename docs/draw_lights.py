@@ -30,8 +30,8 @@ def main() -> None:
     """Every state, and the place where no light is shown."""
     ICONS.mkdir(parents=True, exist_ok=True)
     for light in LIGHT_COLOURS:
-        write_picture(f"light-{light}.png", light)
-    write_picture("light-none.png", None)
+        write_picture(f"BottleneckOOD-light-{light}.png", light)
+    write_picture("BottleneckOOD-light-none.png", None)
 
 
 if __name__ == "__main__":

@@ -123,7 +123,7 @@ QT_CALLS: dict[str, str] = {
     "QApplication": "",
     "QBoxLayout": "addWidget",
     "QClipboard": "setText",
-    "QComboBox": "addItem clear currentIndex currentIndexChanged(int) itemData",
+    "QComboBox": "addItem clear currentIndex currentIndexChanged(int) findData itemData",
     "QCoreApplication": "aboutToQuit() processEvents",
     "QDialog": "",
     "QFileDialog": "getExistingDirectory",

@@ -46,12 +46,6 @@ def readiness(plans: list[Plan], pip: ScriptedPip) -> Any:
     return Readiness(lambda: plans.pop(0) if len(plans) > 1 else plans[0], lambda: pip)
 
 
-@pytest.fixture(autouse=True)
-def not_a_self_test(the_application: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A person is there to be asked."""
-    monkeypatch.setattr(type(slicer.app), "testingEnabled", lambda _: False)
-
-
 def test_nothing_is_asked_where_nothing_is_missing(the_application: Host) -> None:
     pip = ScriptedPip()
     ready = readiness([Plan()], pip)
@@ -150,7 +144,7 @@ def test_another_installation_is_waited_for(the_application: Host, monkeypatch: 
 
 
 def test_a_self_test_installs_nothing(the_application: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(type(slicer.app), "testingEnabled", lambda _: True)
+    monkeypatch.setattr(the_application.application, "_testing", True)
     pip = ScriptedPip()
     assert not readiness([MISSING], pip)()
     assert readiness([OPTIONAL], pip)()

@@ -6,8 +6,8 @@ import platform
 from collections.abc import Mapping
 from importlib import metadata
 
-from BottleneckOODLib import __version__
 from BottleneckOODLib.panel.scrubbing import scrubbed
+from BottleneckOODLib.version import __version__
 
 _PACKAGES = (
     "torch", "monai", "numpy", "scipy", "SimpleITK", "pydicom", "safetensors", "einops", "umap-learn", "faiss-cpu",

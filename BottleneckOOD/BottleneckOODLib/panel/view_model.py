@@ -97,6 +97,7 @@ class PanelViewModel:
         self._references_folder = references_folder
         self._saved = saved
         self._job: Job = ""
+        self._hint: str | None = None
         self.model = "demo"
         self.reference: str | None = None
         self.device = "auto"
@@ -109,13 +110,10 @@ class PanelViewModel:
             name: Name of the volume; None when none is chosen.
             modality_needed: Nobody knows yet what kind of image it is.
         """
-        if self._runner.busy:
-            return
-        kept = PanelState(build_message=self.state.build_message, device_note=self.state.device_note)
-        if name is not None:
-            hint = _ASKS_FIRST if modality_needed else _STARTS
-            kept = replace(kept, button_enabled=not modality_needed, button_hint=hint)
-        self._stand(kept)
+        self._hint = None if name is None else _ASKS_FIRST if modality_needed else _STARTS
+        if not self._runner.busy:
+            self._job = ""
+            self._stand(self._at_rest())
 
     def press(self) -> None:
         """The big button: starts a case, or stops whatever runs."""
@@ -269,8 +267,8 @@ class PanelViewModel:
         self._job = ""
         return PanelState(
             button=ASSESS,
-            button_enabled=True,
-            button_hint=_STARTS,
+            button_enabled=self._hint == _STARTS,
+            button_hint=self._hint or PanelState.button_hint,
             message=message,
             details=details,
             result=None if of_a_case else self.state.result,

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from BottleneckOODLib.errors import OutputError
 from BottleneckOODLib.imaging.volume import Geometry, Volume
 from BottleneckOODLib.worker.client import Done, Event, Failed, WorkerClient
 from BottleneckOODLib.worker.protocol import DevicesFound, Working
@@ -218,12 +217,14 @@ def test_a_missing_package_is_named(a_volume: Volume, until: Until, a_program: A
 
 
 def test_a_full_disk_is_a_sentence(
-    a_client: WorkerClient, a_volume: Volume, monkeypatch: pytest.MonkeyPatch
+    a_client: WorkerClient, a_volume: Volume, monkeypatch: pytest.MonkeyPatch, until: Until
 ) -> None:
     def full(_volume: Volume, _folder: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("BottleneckOODLib.worker.client.put_volume", full)
-    with pytest.raises(OutputError, match="free space of the temporary folder"):
-        a_client.assess(a_volume, "round")
+    monkeypatch.setattr("BottleneckOODLib.worker.handover.put_volume", full)
+    a_client.assess(a_volume, "round")
+    last = until(a_client)[-1]
+    assert isinstance(last, Failed)
+    assert "free space of the temporary folder" in last.sentence
     assert not a_client.busy

@@ -1,0 +1,254 @@
+"""BottleneckOOD as a module of 3D Slicer; what it shows and does lies in ``BottleneckOODLib``."""
+
+import functools
+import sys
+import time
+from pathlib import Path
+
+import slicer
+from slicer import vtkMRMLScalarVolumeNode
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.parameterNodeWrapper import parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+
+_LIBRARY = "BottleneckOODLib"
+
+
+class BottleneckOOD(ScriptedLoadableModule):
+    """What Slicer shows of the module before it is opened."""
+
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = _("BottleneckOOD")
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
+        parent.dependencies = []
+        parent.contributors = ["The BottleneckOOD developers"]
+        parent.helpText = _(
+            "Segments the liver on a CT and tells how unusual the case is among the training cases: one light, one "
+            "sentence, one place on the training map. Similar is not right: review every mask. Not for clinical use."
+        )
+        parent.acknowledgementText = _(
+            "The method follows Woodland et al., Dimensionality Reduction and Nearest Neighbors for Improving "
+            "Out-of-Distribution Detection in Medical Image Segmentation, MELBA 2024:020."
+        )
+        slicer.app.connect("startupCompleted()", register_samples)
+
+
+def register_samples():
+    """Offer the generated samples in the Sample Data module; they lie in the extension's own files."""
+    import SampleData
+
+    from BottleneckOODLib.sample_files import sample_files
+
+    for sample in sample_files():
+        SampleData.SampleDataLogic.registerCustomSampleDataSource(
+            category="BottleneckOOD",
+            sampleName=sample.description,
+            uris=sample.path.as_uri(),
+            fileNames=sample.path.name,
+            nodeNames=sample.name,
+            checksums=f"SHA256:{sample.sha256}",
+            loadFileType="VolumeFile",
+        )
+
+
+@parameterNodeWrapper
+class BottleneckOODParameterNode:
+    """What was chosen in the panel, saved with the scene."""
+
+    inputVolume: vtkMRMLScalarVolumeNode
+    model: str = "demo"
+    device: str = "auto"
+
+
+class BottleneckOODWidget(ScriptedLoadableModuleWidget):
+    """The panel: the ``.ui`` file, bound to the library."""
+
+    def __init__(self, parent=None):
+        self.panel = None
+        self.logic = None
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+
+    def setup(self):
+        """Make the panel."""
+        ScriptedLoadableModuleWidget.setup(self)
+        from BottleneckOODLib.widgets.installation import installed
+        from BottleneckOODLib.widgets.panel import Panel
+
+        root = slicer.util.loadUI(self.resourcePath("UI/BottleneckOOD.ui"))
+        self.layout.addWidget(root)
+        root.setMRMLScene(slicer.mrmlScene)
+        self.ui = slicer.util.childWidgetVariables(root)
+        self.logic = BottleneckOODLogic()
+        self.panel = Panel(
+            self.ui, Path(self.resourcePath("")), slicer.mrmlScene, self.logic.runner, installed
+        )
+        slicer.app.connect("aboutToQuit()", self.cleanup)
+
+    def enter(self):
+        """The module is opened."""
+        if self.panel is not None:
+            self.panel.enter()
+
+    def exit(self):
+        """Another module is opened."""
+        if self.panel is not None:
+            self.panel.exit()
+
+    def cleanup(self):
+        """The module is closed for good."""
+        if self.panel is not None:
+            self.panel.close()
+            self.panel = None
+            self.logic.close()
+
+    def onReload(self):
+        """Read all of the module's files again; Slicer itself reads only this one."""
+        self.cleanup()
+        for name in [name for name in sys.modules if name.split(".")[0] == _LIBRARY]:
+            del sys.modules[name]
+        ScriptedLoadableModuleWidget.onReload(self)
+
+
+class BottleneckOODLogic(ScriptedLoadableModuleLogic):
+    """The module for scripts: ``BottleneckOODLogic().assess(volumeNode)``."""
+
+    def __init__(self):
+        ScriptedLoadableModuleLogic.__init__(self)
+        from BottleneckOODLib.worker.client import WorkerClient
+        from BottleneckOODLib.worker.python_command import slicer_python
+
+        self.runner = WorkerClient(slicer_python())
+
+    def assess(self, volumeNode, model="demo", reference=None, device="auto", modality="unknown"):
+        """Assess a volume in the worker's process, show the result in the scene, and give it back.
+
+        Args:
+            volumeNode: A ``vtkMRMLScalarVolumeNode``. Not modified.
+            model: Name of an embedded or added model, or a model folder.
+            reference: Name or folder of a reference; None takes the one that was made for the model.
+            device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+            modality: ``CT`` or ``MR`` where the volume does not say what it is.
+
+        Raises:
+            UserError: The volume, the model or the reference cannot be used; its text is one sentence.
+        """
+        from BottleneckOODLib.widgets.scripted_run import assess_and_show
+
+        return assess_and_show(
+            self.runner, volumeNode, model=model, reference=reference, device=device, modality=modality
+        )
+
+    @functools.cached_property
+    def library(self):
+        """The library's own logic, in this process: for files, without a scene. It imports torch when it assesses."""
+        from BottleneckOODLib import BottleneckOODLogic as LibraryLogic
+
+        return LibraryLogic()
+
+    def close(self):
+        """End the worker's process."""
+        self.runner.close()
+
+
+class BottleneckOODTest(ScriptedLoadableModuleTest):
+    """The module's self-test: the whole job with the demo model, in whatever application runs it."""
+
+    def setUp(self):
+        """An empty scene."""
+        slicer.mrmlScene.Clear()
+
+    def runTest(self):
+        """Every test, each in an empty scene."""
+        for name in sorted(name for name in dir(self) if name.startswith("test_")):
+            self.setUp()
+            self.delayDisplay(name.replace("_", " "))
+            getattr(self, name)()
+        self.setUp()
+
+    def test_a_sample_is_assessed_and_shown(self):
+        """A mask, a light and a sentence stand in the scene, and can be read from it again."""
+        if not self.can_run_the_model():
+            return
+        from BottleneckOODLib.scene.shown_case import case_on
+
+        node, logic = self.a_sample(0), BottleneckOODLogic()
+        try:
+            assessment = logic.assess(node)
+        finally:
+            logic.close()
+        self.assertIn(assessment.light, ("green", "amber", "red"))
+        self.assertIn("review", assessment.sentence)
+        self.assertGreater(assessment.volume_ml, 500)
+        self.assertEqual(case_on(node).score, assessment.score)
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode"), 1)
+
+    def test_b_the_panel_does_the_same_with_one_click(self):
+        """The big button, and the light at its place."""
+        if not self.can_run_the_model():
+            return
+        node = self.a_sample(1)
+        slicer.util.selectModule("BottleneckOOD")
+        widget = slicer.modules.BottleneckOODWidget
+        widget.ui.volumeSelector.setCurrentNode(node)
+        # A file of this kind does not say what made the image, so the panel asks.
+        widget.ui.modalitySelector.currentIndex = widget.ui.modalitySelector.findData("CT")
+        widget.ui.assessButton.click()
+        self.wait_until(lambda: not widget.logic.runner.busy)
+        self.assertIn(str(widget.ui.wordLabel.text), ("Unusual", "Very unusual"))
+        self.assertTrue(widget.ui.caveatLabel.text)
+
+    def test_c_what_cannot_be_assessed_is_one_sentence(self):
+        """A refused volume leaves the scene as it was."""
+        from BottleneckOODLib.errors import UserError
+
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")
+        before = slicer.mrmlScene.GetNumberOfNodes()
+        logic = BottleneckOODLogic()
+        try:
+            with self.assertRaises(UserError) as refused:
+                logic.assess(node)
+        finally:
+            logic.close()
+        self.assertIn("empty", str(refused.exception))
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)
+
+    def test_d_what_is_missing_is_told(self):
+        """The module can say what its model needs, whether or not it is installed."""
+        from BottleneckOODLib.panel.dependencies import installation_plan
+
+        plan = installation_plan()
+        self.assertEqual(bool(plan.packages), bool(plan.question))
+
+    def can_run_the_model(self):
+        """Whether everything that the model needs is installed; a self-test installs nothing."""
+        from BottleneckOODLib.panel.dependencies import installation_plan
+
+        missing = installation_plan().packages
+        if missing:
+            self.delayDisplay(f"Left out: not installed are {', '.join(missing)}")
+        return not missing
+
+    def a_sample(self, number):
+        """An embedded sample as a volume node."""
+        from BottleneckOODLib import read_volume
+        from BottleneckOODLib.sample_files import sample_files
+        from BottleneckOODLib.scene.volume_node import add_volume_node
+
+        sample = sample_files()[number]
+        node = add_volume_node(slicer.mrmlScene, read_volume(sample.path), sample.name)
+        return node
+
+    def wait_until(self, condition, seconds=300):
+        """Let the application run until something holds."""
+        end = time.monotonic() + seconds
+        while not condition() and time.monotonic() < end:
+            slicer.app.processEvents()
+            time.sleep(0.02)
+        self.assertTrue(condition())

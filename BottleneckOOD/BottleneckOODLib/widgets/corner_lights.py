@@ -1,0 +1,63 @@
+"""The light in a corner of every slice view, following the case that the view shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import slicer
+
+from BottleneckOODLib.assessment.assessment import Assessment
+from BottleneckOODLib.scene.corner_light import CornerLight
+from BottleneckOODLib.scene.shown_case import shown_case
+
+_MODIFIED = "ModifiedEvent"
+
+
+class CornerLights:
+    """One corner light a slice view of the layout.
+
+    Args:
+        scene: The ``vtkMRMLScene``.
+        hidden: Whether the light must not be told now (the reader rates first).
+    """
+
+    def __init__(self, scene: Any, hidden: Callable[[Assessment], bool]) -> None:
+        self._scene = scene
+        self._hidden = hidden
+        self._lights: dict[str, tuple[CornerLight, Any]] = {}
+        self._observed: list[tuple[Any, int]] = []
+
+    def attach(self) -> None:
+        """Take in the slice views that are there now; those known already stay."""
+        manager = slicer.app.layoutManager()
+        for name in [] if manager is None else manager.sliceViewNames():
+            if name in self._lights:
+                continue
+            widget = manager.sliceWidget(name)
+            renderer = widget.sliceView().renderWindow().GetRenderers().GetFirstRenderer()
+            composite = widget.sliceLogic().GetSliceCompositeNode()
+            self._lights[name] = (CornerLight(renderer), widget)
+            self._observed.append((composite, composite.AddObserver(_MODIFIED, self.refresh)))
+        self.refresh()
+
+    def refresh(self, *_unused: Any) -> None:
+        """Show in each view the light of the case that it shows."""
+        for light, widget in self._lights.values():
+            assessment = shown_case(widget.sliceLogic().GetSliceCompositeNode())
+            before = light.shown
+            if assessment is None or self._hidden(assessment):
+                light.clear()
+            else:
+                light.show(assessment.light, assessment.percentile)
+            if light.shown != before:
+                widget.sliceView().scheduleRender()
+
+    def detach(self) -> None:
+        """Leave every view as it was."""
+        for node, tag in self._observed:
+            node.RemoveObserver(tag)
+        for light, widget in self._lights.values():
+            light.clear()
+            widget.sliceView().scheduleRender()
+        self._observed, self._lights = [], {}

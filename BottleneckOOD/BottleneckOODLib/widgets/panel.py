@@ -1,0 +1,257 @@
+"""The whole panel: the widgets of the ``.ui`` file, bound to what the library shows and does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import qt
+import slicer
+
+from BottleneckOODLib.assessment.assessment import Assessment
+from BottleneckOODLib.catalogue import user_folder
+from BottleneckOODLib.errors import InputError
+from BottleneckOODLib.imaging.volume import Volume
+from BottleneckOODLib.model.gpu_facts import DeviceFacts
+from BottleneckOODLib.panel.bug_report import bug_report
+from BottleneckOODLib.panel.panel_state import device_words
+from BottleneckOODLib.panel.review_model import ReviewModel
+from BottleneckOODLib.panel.view_model import JobRunner, PanelViewModel
+from BottleneckOODLib.scene.case_name import case_id_for
+from BottleneckOODLib.scene.dicom_facts import acquisition_of, modality_of
+from BottleneckOODLib.scene.review import SceneDecisions
+from BottleneckOODLib.scene.show import remove, show
+from BottleneckOODLib.scene.shown_case import case_on
+from BottleneckOODLib.scene.volume_node import pending_volume, refusal_of
+from BottleneckOODLib.translation import _
+from BottleneckOODLib.widgets.case_section import CaseSection
+from BottleneckOODLib.widgets.corner_lights import CornerLights
+from BottleneckOODLib.widgets.dicom_database import dicom_tag
+from BottleneckOODLib.widgets.help_page import HelpPage
+from BottleneckOODLib.widgets.map_section import MapSection
+from BottleneckOODLib.widgets.reference_section import ReferenceSection
+from BottleneckOODLib.widgets.regions_section import RegionsSection
+from BottleneckOODLib.widgets.result_section import ResultSection
+from BottleneckOODLib.widgets.review_section import ReviewSection
+from BottleneckOODLib.widgets.shortcuts import Shortcuts
+from BottleneckOODLib.widgets.view_section import ViewSection
+
+TICK_MS = 50
+
+
+class ClosableRunner(JobRunner, Protocol):
+    """A runner whose process can be ended."""
+
+    def close(self) -> None:
+        """End the process."""
+
+
+class Panel:
+    """The panel.
+
+    Args:
+        ui: The widgets of the ``.ui`` file by name.
+        resources: The module's ``Resources`` folder.
+        scene: The ``vtkMRMLScene``.
+        runner: Runs the jobs.
+        ready: Asked before a job starts; False when the user does not want what is missing to be installed.
+    """
+
+    def __init__(
+        self,
+        ui: Any,
+        resources: Path,
+        scene: Any,
+        runner: ClosableRunner,
+        ready: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self.ui = ui
+        self._scene = scene
+        self._runner = runner
+        self._assessment: Assessment | None = None
+        self._running_on: str | None = None
+        self._chosen_while_busy = False
+        self.review_model = ReviewModel(SceneDecisions(scene))
+        self._corners = CornerLights(scene, self.review_model.hides)
+        self.view_model = PanelViewModel(
+            runner,
+            self._read_case,
+            self._show,
+            self._draw,
+            ready=ready,
+            reference_built=self._reference_built,
+            devices_found=self._devices_found,
+            references_folder=user_folder() / "references",
+            saved=lambda: self._assessment,
+        )
+        self._timer = qt.QTimer()
+        self._timer.interval = TICK_MS
+        self._timer.connect("timeout()", self._tick)
+        self._result = ResultSection(ui, resources / "Icons")
+        self._views = ViewSection(ui, scene, self._case_id)
+        self._map = MapSection(ui, scene, lambda: self._assessment)
+        self._regions = RegionsSection(ui, scene, self._case_id)
+        self._reference = ReferenceSection(ui, self.view_model)
+        self.review = ReviewSection(ui, self.review_model, self._draw_result)
+        self._help = HelpPage(resources / "Help" / "what-does-this-mean.html")
+        self.case = CaseSection(ui, self.view_model, self._volume_chosen, self.view_model.tell)
+        ui.assessButton.connect("clicked()", self.view_model.press)
+        ui.modalitySelector.connect("currentIndexChanged(int)", self._modality_told)
+        ui.copyReportButton.connect("clicked()", self._copy_report)
+        ui.explainButton.connect("clicked()", self._help.show)
+        ui.removeResultButton.connect("clicked()", self._remove_result)
+        ui.layoutButton.connect("toggled(bool)", self._layout_switched)
+        self._shortcuts = Shortcuts(self._actions())
+        self._observed = [
+            scene.AddObserver(slicer.vtkMRMLScene.StartCloseEvent, self._scene_closes),
+            scene.AddObserver(slicer.vtkMRMLScene.EndImportEvent, self._scene_changed),
+            scene.AddObserver(slicer.vtkMRMLScene.EndCloseEvent, self._scene_changed),
+        ]
+        self._volume_chosen(self.case.volume_node)
+        self._draw()
+
+    def enter(self) -> None:
+        """The module is opened: its keys work, the slice views show the light."""
+        self._corners.attach()
+        self._map.listen_to_the_plot()
+        self._shortcuts.switch(True)
+
+    def exit(self) -> None:
+        """Another module is opened: its keys are its own; the light stays in the views."""
+        self._shortcuts.switch(False)
+
+    def close(self) -> None:
+        """Leave nothing behind: no process, no observer, nothing in the views."""
+        self._timer.stop()
+        self._runner.close()
+        for tag in self._observed:
+            self._scene.RemoveObserver(tag)
+        self._observed = []
+        self._shortcuts.remove()
+        self._map.close()
+        self._corners.detach()
+        self._help.close()
+
+    def _actions(self) -> dict[str, Callable[[], Any]]:
+        actions: dict[str, Callable[[], Any]] = {
+            "Ctrl+Shift+A": self.view_model.press,
+            "Ctrl+Shift+M": self._views.toggle_mask,
+            "Ctrl+Shift+F": self._views.toggle_fill,
+            "Ctrl+Shift+L": self._views.go_to_the_liver,
+            "Ctrl+Shift+U": self._regions.toggle,
+            "Ctrl+Shift+J": self._regions.go_to_the_most_unusual,
+            "Ctrl+Shift+P": self._views.toggle_layout,
+        }
+        actions.update(self.review.keys())
+        return actions
+
+    def _case_id(self) -> str | None:
+        return None if self._assessment is None else self._assessment.case_id
+
+    def _read_case(self) -> tuple[Callable[[], Volume], str]:
+        node = self.case.volume_node
+        if node is None:
+            raise InputError(str(refusal_of(node)))
+        known = modality_of(node, dicom_tag)
+        modality = self.case.modality_told if known == "unknown" else known
+        volume = pending_volume(node, modality, acquisition_of(node, dicom_tag))
+        self._running_on = str(node.GetID())
+        return volume, case_id_for(node)
+
+    def _show(self, assessment: Assessment) -> None:
+        node = self._scene.GetNodeByID(self._running_on) if self._running_on else None
+        self._running_on = None
+        if node is None:
+            message = _("The volume was removed while it was assessed; nothing was shown.")
+            raise InputError(message)
+        show(assessment, self._scene, node, colour_by=self._map.colour_by)
+        self._take(case_on(node))
+
+    def _take(self, assessment: Assessment | None) -> None:
+        """The case that the panel speaks of from now on."""
+        self._assessment = assessment
+        self.review_model.case_shown(assessment)
+        self._corners.refresh()
+
+    def _reference_built(self, name: str) -> None:
+        self.case.fill_references(name)
+
+    def _devices_found(self, devices: tuple[DeviceFacts, ...]) -> None:
+        self.case.fill_devices(tuple((device.name, device_words(device)) for device in devices))
+
+    def _tick(self, *_unused: Any) -> None:
+        was_busy = self._runner.busy
+        self.view_model.tick()
+        if not self._runner.expects_news:
+            self._timer.stop()
+        if was_busy and not self._runner.busy and self._chosen_while_busy:
+            # Whatever was chosen meanwhile counts now; what was said of the run stays.
+            message = self.view_model.state.message
+            self._volume_chosen(self.case.volume_node)
+            self.view_model.tell(message)
+
+    def _volume_chosen(self, node: Any | None) -> None:
+        self._chosen_while_busy = bool(self._runner.busy)
+        if self._chosen_while_busy:
+            return
+        refusal = None if node is None else refusal_of(node)
+        usable = None if refusal is not None else node
+        unknown = usable is not None and modality_of(usable, dicom_tag) == "unknown"
+        self.case.ask_modality(unknown)
+        self._take(None if usable is None else case_on(usable))
+        self.view_model.volume_chosen(None if usable is None else str(usable.GetName()), modality_needed=unknown)
+        if refusal is not None:
+            self.view_model.tell(refusal)
+        if self._assessment is not None:
+            self.view_model.show_saved(self._assessment)
+        self._draw_result()
+
+    def _modality_told(self, *_unused: Any) -> None:
+        node = self.case.volume_node
+        if node is not None and self._assessment is None:
+            unknown = self.case.modality_told == "unknown"
+            self.view_model.volume_chosen(str(node.GetName()), modality_needed=unknown)
+
+    def _draw(self) -> None:
+        if self._runner.expects_news and not self._timer.active:
+            self._timer.start()
+        state = self.view_model.state
+        # What is told of the light while the case runs would tell it before the reader has rated.
+        untold = self._runner.busy and self.review_model.state.blind_first
+        self.case.draw(replace(state, message="") if untold else state)
+        self._reference.draw(state)
+        self._draw_result()
+
+    def _draw_result(self) -> None:
+        state, hidden = self.view_model.state, self.review_model.state.light_hidden
+        self._result.draw(state.result, self.case.intended_use, light_hidden=hidden)
+        self._map.draw(state.result, light_hidden=hidden)
+        self._regions.draw(light_hidden=hidden)
+        self._views.draw(self._assessment is not None and self._assessment.volume_ml > 0)
+        self.review.draw()
+        self._corners.refresh()
+
+    def _remove_result(self, *_unused: Any) -> None:
+        case = self._case_id()
+        if case is not None and not self._runner.busy:
+            remove(self._scene, case)
+            self._volume_chosen(self.case.volume_node)
+
+    def _copy_report(self, *_unused: Any) -> None:
+        state = self.view_model.state
+        text = bug_report(state.message, state.details, device=self.view_model.device)
+        slicer.app.clipboard().setText(text)
+
+    def _layout_switched(self, *_unused: Any) -> None:
+        self._corners.attach()
+        self._map.show_chart(self._case_id())
+
+    def _scene_closes(self, *_unused: Any) -> None:
+        self._runner.stop()
+        self._running_on = None
+        self.review_model.forget()
+
+    def _scene_changed(self, *_unused: Any) -> None:
+        self._volume_chosen(self.case.volume_node)

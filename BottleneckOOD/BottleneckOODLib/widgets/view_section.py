@@ -1,0 +1,95 @@
+"""How the mask stands in the views, and the layout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import slicer
+
+from BottleneckOODLib.scene.mask import (
+    jump_to,
+    liver_centre_ras,
+    set_fill,
+    set_mask_visible,
+    set_outline,
+    show_surface,
+)
+from BottleneckOODLib.scene.nodes import SEGMENTATION_ROLE, existing_node
+
+SLICES_3D_AND_PLOT = "SlicerLayoutConventionalPlotView"
+
+
+class ViewSection:
+    """The mask's switches.
+
+    Args:
+        ui: The widgets of the ``.ui`` file by name.
+        scene: The ``vtkMRMLScene``.
+        case: Gives the case that is shown, or None.
+    """
+
+    def __init__(self, ui: Any, scene: Any, case: Callable[[], str | None]) -> None:
+        self._ui = ui
+        self._scene = scene
+        self._case = case
+        self._layout_before: int | None = None
+        ui.maskCheckBox.connect("toggled(bool)", self._apply)
+        ui.outlineCheckBox.connect("toggled(bool)", self._apply)
+        ui.fillCheckBox.connect("toggled(bool)", self._apply)
+        ui.surfaceCheckBox.connect("toggled(bool)", self._apply_surface)
+        ui.jumpLiverButton.connect("clicked()", self.go_to_the_liver)
+        ui.layoutButton.connect("toggled(bool)", self._switch_layout)
+
+    def draw(self, has_mask: bool) -> None:
+        """What can be pressed."""
+        ui = self._ui
+        for widget in (ui.maskCheckBox, ui.outlineCheckBox, ui.fillCheckBox, ui.surfaceCheckBox, ui.jumpLiverButton):
+            widget.enabled = has_mask
+        if has_mask:
+            self._apply()
+            self._apply_surface()
+
+    def go_to_the_liver(self, *_unused: Any) -> None:
+        """Move the slice views to the middle of the mask."""
+        case = self._case()
+        mask = None if case is None else existing_node(self._scene, "vtkMRMLSegmentationNode", case, SEGMENTATION_ROLE)
+        place = None if mask is None else liver_centre_ras(mask)
+        if place is not None:
+            jump_to(self._scene, place)
+
+    def toggle_mask(self) -> None:
+        """Show or hide the mask."""
+        self._ui.maskCheckBox.checked = not self._ui.maskCheckBox.checked
+
+    def toggle_fill(self) -> None:
+        """From contour and fill to the contour alone, and back."""
+        self._ui.outlineCheckBox.checked = True
+        self._ui.fillCheckBox.checked = not self._ui.fillCheckBox.checked
+
+    def toggle_layout(self) -> None:
+        """To slices, 3D and the training map, and back."""
+        self._ui.layoutButton.checked = not self._ui.layoutButton.checked
+
+    def _apply(self, *_unused: Any) -> None:
+        case = self._case()
+        if case is not None:
+            set_mask_visible(self._scene, case, bool(self._ui.maskCheckBox.checked))
+            set_outline(self._scene, case, bool(self._ui.outlineCheckBox.checked))
+            set_fill(self._scene, case, bool(self._ui.fillCheckBox.checked))
+
+    def _apply_surface(self, *_unused: Any) -> None:
+        case = self._case()
+        if case is not None:
+            show_surface(self._scene, case, bool(self._ui.surfaceCheckBox.checked))
+
+    def _switch_layout(self, *_unused: Any) -> None:
+        node = self._scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+        if node is None:
+            return
+        if self._ui.layoutButton.checked:
+            self._layout_before = int(node.GetViewArrangement())
+            node.SetViewArrangement(getattr(slicer.vtkMRMLLayoutNode, SLICES_3D_AND_PLOT))
+        elif self._layout_before is not None:
+            node.SetViewArrangement(self._layout_before)
+            self._layout_before = None
