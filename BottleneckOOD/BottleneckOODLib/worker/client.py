@@ -315,7 +315,14 @@ class WorkerClient:
         now, running = time.monotonic(), self._running
         if running is not None and running.stop_asked is not None and now - running.stop_asked > STOP_WITHIN_S:
             return self._ended("")
-        if now - self._last_heard > self._hung_after_s:
+        asked_at = {} if self._process is None else self._process.asked_at
+        numbers = (None if running is None else running.number, self._looking)
+        waited_for = [number for number in numbers if number is not None]
+        if not all(number in asked_at for number in waited_for):
+            # A volume is being handed over, which may take its time.
+            return []
+        since = max(self._last_heard, *(asked_at[number] for number in waited_for))
+        if now - since > self._hung_after_s:
             return self._ended("The worker does not answer any more and was ended")
         return []
 

@@ -10,11 +10,12 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import IO, Any
 
 from BottleneckOODLib.errors import DependencyError
-from BottleneckOODLib.worker.protocol import MAX_LINE_BYTES, Alive, ProtocolError, Request, decode, encode
+from BottleneckOODLib.worker.protocol import MAX_LINE_BYTES, Alive, Job, ProtocolError, Request, decode, encode
 from BottleneckOODLib.worker.python_command import NO_WINDOW, PythonCommand
 
 _LOG_FILE = "worker.log"
@@ -35,12 +36,15 @@ class WorkerProcess:
         heard: What it said, in order; a ``ProtocolError`` for what is no message, None once it has ended. Threads that
             hand something over tell how that ended here too.
         ended: Whether ``end`` was called.
+        asked_at: When each job was sent, by its number, on the monotonic clock; one whose volume is still being handed
+            over is not among them.
     """
 
     def __init__(self, python: PythonCommand) -> None:
         self.exchange = Path(tempfile.mkdtemp(prefix="bottleneck-ood-"))
         self.heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.ended = False
+        self.asked_at: dict[int, float] = {}
         self._own_id = 0
         try:
             with (self.exchange / _LOG_FILE).open("wb") as log:
@@ -72,6 +76,8 @@ class WorkerProcess:
     def send(self, message: Request) -> None:
         """Say something; a worker that has died is noticed by what is heard."""
         stream = self._process.stdin
+        if isinstance(message, Job):
+            self.asked_at[message.job] = time.monotonic()
         if stream is not None:
             try:
                 stream.write(encode(message))

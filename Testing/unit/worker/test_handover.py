@@ -6,6 +6,7 @@ from collections.abc import Callable
 from BottleneckOODLib.errors import InputError
 from BottleneckOODLib.imaging.volume import Volume
 from BottleneckOODLib.worker.client import Done, Event, Failed, WorkerClient
+from BottleneckOODLib.worker.protocol import DevicesFound
 
 Until = Callable[..., list[Event]]
 
@@ -54,3 +55,20 @@ def test_a_volume_that_does_not_fit_is_told(a_client: WorkerClient, until: Until
     last = until(a_client)[-1]
     assert isinstance(last, Failed)
     assert "free space" in last.sentence
+
+
+def test_a_volume_that_takes_long_to_hand_over_is_no_sign_of_a_hung_worker(
+    a_volume: Volume, small_model: dict[str, str], until: Until
+) -> None:
+    client = WorkerClient(hung_after_s=8.0)
+    client.list_devices()
+    until(client, DevicesFound)
+
+    def load() -> Volume:
+        threading.Event().wait(10.0)
+        return a_volume
+
+    client.assess(load, "round", **small_model)
+    done = until(client)[-1]
+    client.close()
+    assert isinstance(done, Done), done
