@@ -13,7 +13,7 @@ from types import ModuleType
 
 import pytest
 
-STAND_IN = Path(__file__).resolve().parent / "stand_in"
+STAND_IN = Path(__file__).resolve().parents[1] / "extension" / "stand_in"
 QT_SCRIPTED_MODULES = Path("lib") / "Slicer-5.10" / "qt-scripted-modules"
 
 RunTool = Callable[..., subprocess.CompletedProcess[str]]
