@@ -6,8 +6,12 @@ import hashlib
 import json
 import math
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 MAX_HEADER_BYTES = 1_000_000
 MAX_TENSORS = 4096
@@ -17,6 +21,29 @@ _ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16
 
 class TensorFileError(ValueError):
     """The file is not a sound safetensors file; the text says why, in words that end a sentence."""
+
+
+def write_arrays(arrays: Mapping[str, npt.NDArray[Any]], path: Path) -> None:
+    """Write arrays by name.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    import safetensors.numpy  # noqa: PLC0415 - Slicer's own process has it not, and writes no arrays
+
+    safetensors.numpy.save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+
+
+def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of a file whose header ``check_tensor_file`` has found sound.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    import safetensors.numpy  # noqa: PLC0415 - Slicer's own process has it not, and reads no arrays
+
+    loaded: dict[str, npt.NDArray[Any]] = safetensors.numpy.load_file(path)
+    return loaded
 
 
 def check_tensor_file(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import slicer
 
-HEAVY = ("torch", "monai", "einops", "safetensors", "sklearn", "umap", "numba", "faiss", "matplotlib", "pandas", "shtab")
+HEAVY = ("torch", "monai", "einops", "safetensors", "sklearn", "umap", "numba", "faiss", "matplotlib", "pandas")
 
 
 def test_the_self_test_does_the_whole_job(a_module_widget: Any, the_application: Any) -> None:

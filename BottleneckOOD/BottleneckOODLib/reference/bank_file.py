@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.numpy
 
 from BottleneckOODLib.ood.token_bank import TokenBank
-from BottleneckOODLib.tensor_file import TensorFileError, check_tensor_file
+from BottleneckOODLib.tensor_file import TensorFileError, check_tensor_file, read_arrays, write_arrays
 
 _MAX_BYTES = 200_000_000
 _TABLE = 2
@@ -18,8 +17,7 @@ _TABLE = 2
 
 def write_bank(bank: TokenBank, path: Path) -> None:
     """Write the tokens and which case each is of."""
-    arrays = {"tokens": np.ascontiguousarray(bank.tokens), "case_index": np.ascontiguousarray(bank.case_index)}
-    safetensors.numpy.save_file(arrays, path)
+    write_arrays({"tokens": bank.tokens, "case_index": bank.case_index}, path)
 
 
 def read_bank(path: Path, spread: Any) -> TokenBank:
@@ -39,7 +37,7 @@ def read_bank(path: Path, spread: Any) -> TokenBank:
     if kinds != {"tokens": ("F16", _TABLE), "case_index": ("I32", 1)} or path.stat().st_size > _MAX_BYTES:
         message = "it holds other arrays than a bank has"
         raise TensorFileError(message)
-    arrays = safetensors.numpy.load_file(path)
+    arrays = read_arrays(path)
     tokens, index = arrays["tokens"], arrays["case_index"]
     sound = type(spread) is float and math.isfinite(spread) and spread > 0
     if not sound or len(tokens) < _TABLE or len(tokens) != len(index) or not np.isfinite(tokens).all():

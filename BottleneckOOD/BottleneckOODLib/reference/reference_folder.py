@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import safetensors.numpy
 
 from BottleneckOODLib.atomic_folder import written_whole
 from BottleneckOODLib.errors import ReferenceMismatchError, ReferenceSetError
@@ -23,7 +22,7 @@ from BottleneckOODLib.ood.token_bank import TokenBank
 from BottleneckOODLib.reference.bank_file import read_bank, write_bank
 from BottleneckOODLib.reference.feature_space import FeatureSpace, make_detector, make_reducer
 from BottleneckOODLib.reference.scoring import Neighbour, Score, nearest_cases, score_case
-from BottleneckOODLib.tensor_file import TensorFileError, check_tensor_file
+from BottleneckOODLib.tensor_file import TensorFileError, check_tensor_file, read_arrays, write_arrays
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -134,7 +133,7 @@ class Reference:
         for name, space in self.spaces.items():
             arrays[f"{name}.features"] = space.features.astype(np.float64)
             arrays[f"{name}.leave_one_out"] = space.leave_one_out.astype(np.float64)
-        safetensors.numpy.save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / ARRAYS_FILE)
+        write_arrays(arrays, folder / ARRAYS_FILE)
         fact_names = sorted({name for case in self.cases for name in case.facts})
         with (folder / CASES_FILE).open("w", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream)
@@ -240,8 +239,7 @@ def _read_arrays(folder: Path) -> dict[str, FloatArray]:
     if path.stat().st_size > _MAX_ARRAY_BYTES or any(dtype != "F64" or not shape for dtype, shape in facts.values()):
         message = "it holds other arrays than a reference has"
         raise TensorFileError(message)
-    loaded = safetensors.numpy.load_file(path)
-    return {name: np.asarray(array, dtype=np.float64) for name, array in loaded.items()}
+    return {name: np.asarray(array, dtype=np.float64) for name, array in read_arrays(path).items()}
 
 
 def _read_cases(path: Path) -> tuple[ReferenceCase, ...]:

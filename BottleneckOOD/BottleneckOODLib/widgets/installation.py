@@ -20,6 +20,7 @@ import slicer.util
 from BottleneckOODLib.errors import UserError
 from BottleneckOODLib.panel.dependencies import Plan, installation_plan
 from BottleneckOODLib.panel.installation import Installation, Installer, Outcome, PipProcess
+from BottleneckOODLib.translation import _
 from BottleneckOODLib.worker.python_command import slicer_python
 
 _TITLE = "BottleneckOOD"
@@ -73,7 +74,7 @@ class Readiness:
             installation = Installation(plan, self._installer(), torch_module=module, look_again=self._find)
         except UserError as error:
             return Outcome(False, str(error))
-        heading = "Installing what the model needs; this can be stopped and started again."
+        heading = _("Installing what the model needs; this can be stopped and started again.")
         dialog = slicer.util.createProgressDialog(maximum=0, labelText=heading, windowTitle=_TITLE)
         try:
             return _watched(installation, dialog, heading)
@@ -86,7 +87,7 @@ class Readiness:
         runs = getattr(sys.modules.get("slicer.packaging"), "isPipInstallInProgress", None)
         if runs is None or not runs():
             return False
-        slicer.util.infoDisplay("Another installation is running; wait for it, then try again.", windowTitle=_TITLE)
+        slicer.util.infoDisplay(_("Another installation is running; wait for it, then try again."), windowTitle=_TITLE)
         return True
 
 
@@ -106,6 +107,6 @@ def _watched(installation: Installation, dialog: Any, heading: str) -> Outcome:
 _readiness = Readiness()
 
 
-def installed(_ui: Any = None) -> bool:
+def installed() -> bool:
     """Whether the model can run; asks and installs where something is missing."""
     return _readiness()
