@@ -115,7 +115,7 @@ def test_the_map_comes_back(an_assessment: Assessment, read_bundle: ReadBundle, 
     read = [
         [float(column.GetVariantValue(row).ToDouble()) for row in range(column.GetNumberOfValues())] for column in x
     ]
-    assert read == [[0.0], [-1.5], [2.0], [0.5]]
+    assert read == [[0.0], [-1.5], [2.0], [0.5, 0.5]]
 
 
 def test_the_result_comes_back_with_its_volume_and_a_click_on_the_map_with_its_case(

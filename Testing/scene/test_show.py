@@ -15,7 +15,7 @@ import vtk
 
 from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.assessment.figures import LIGHT_COLOURS
-from BottleneckOODLib.assessment.wording import MAP_NOTE, STATE_WORDS
+from BottleneckOODLib.assessment.wording import MAP_AXIS, STATE_WORDS
 from BottleneckOODLib.imaging.volume import LabelVolume
 from BottleneckOODLib.imaging.writing import terminology_entry
 from BottleneckOODLib.ood.placement import Placement
@@ -172,7 +172,7 @@ def test_the_tables_hold_the_training_map(a_scene: Any, an_assessment: Assessmen
     }
     assert {row for row in rows if not math.isnan(row[2])} == {(0.0, 1.0, 0.9), (-1.5, 0.5, 0.71)}
     assert [row[:2] for row in rows if math.isnan(row[2])] == [(2.0, -1.0)]
-    assert (column_of(shown.case_table, "x"), column_of(shown.case_table, "y")) == ([0.5], [-1.25])
+    assert (column_of(shown.case_table, "x"), column_of(shown.case_table, "y")) == ([0.5] * 2, [-1.25] * 2)
 
 
 def test_the_chart_plots_every_table_and_says_what_it_means(a_scene: Any, an_assessment: Assessment) -> None:
@@ -188,7 +188,7 @@ def test_the_chart_plots_every_table_and_says_what_it_means(a_scene: Any, an_ass
         assert one.GetPlotType() == slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter
         assert one.GetLineStyle() == slicer.vtkMRMLPlotSeriesNode.LineStyleNone
     assert chart.GetTitle() == f"{STATE_WORDS['amber']}: case-7"
-    assert chart.GetXAxisTitle() == MAP_NOTE
+    assert chart.GetXAxisTitle() == MAP_AXIS
     # The case is told from the training cases by shape and size, not by colour alone.
     for training in shown.training_series:
         assert training.GetMarkerStyle() != series[-1].GetMarkerStyle()
@@ -241,7 +241,7 @@ def test_showing_twice_replaces(a_scene: Any, make_assessment: MakeAssessment) -
     assert shown.chart is not None
     assert shown.chart.GetTitle().startswith(STATE_WORDS["red"])
     assert shown.chart.GetNumberOfPlotSeriesNodes() == 4
-    assert column_of(shown.case_table, "x") == [3.0]
+    assert column_of(shown.case_table, "x") == [3.0, 3.0]
     assert shown.segmentation is not None
     segmentation = shown.segmentation.GetSegmentation()
     assert segmentation.GetNumberOfSegments() == 1

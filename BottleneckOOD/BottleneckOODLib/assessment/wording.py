@@ -18,6 +18,7 @@ NOT_FOR_CLINICAL_USE = "Not for clinical use"
 DEMONSTRATION = "Demonstration model, trained on generated bodies. Not for clinical use."
 PRELIMINARY = "Preliminary"
 MAP_NOTE = "Distances on this map mean nothing; the light does not come from it."
+MAP_AXIS = "Distances on this map mean nothing"
 BEYOND_MAP = "farther than this map can show"
 
 REGIONS_LEGEND = "Unlike the training cases"

@@ -12,7 +12,7 @@ import slicer
 import vtk
 
 from BottleneckOODLib.assessment.assessment import Assessment, MapPoint
-from BottleneckOODLib.assessment.wording import BEYOND_MAP, MAP_NOTE, STATE_WORDS
+from BottleneckOODLib.assessment.wording import BEYOND_MAP, MAP_AXIS, STATE_WORDS
 from BottleneckOODLib.scene.naming import node_name, text_of
 from BottleneckOODLib.scene.nodes import (
     CASE_ATTRIBUTE,
@@ -103,7 +103,8 @@ def show_map(assessment: Assessment, scene: Any, colour_by: str | None = None) -
     if assessment.placement is not None:
         place = assessment.placement
         case_table = node_for(scene, "vtkMRMLTableNode", case, "place", f"{case} place")
-        _fill_table(case_table, [MapPoint(place.x, place.y, None, case)], ())
+        # Twice, because VTK complains of a line through a single point even where no line is drawn.
+        _fill_table(case_table, [MapPoint(place.x, place.y, None, case)] * 2, ())
         name = f"This case ({BEYOND_MAP})" if place.beyond_map else "This case"
         case_series = _series(scene, case, "case", name, case_table)
         case_series.SetMarkerStyle(slicer.vtkMRMLPlotSeriesNode.MarkerStyleCircle)
@@ -121,7 +122,7 @@ def show_map(assessment: Assessment, scene: Any, colour_by: str | None = None) -
         for series in shown:
             chart.AddAndObservePlotSeriesNodeID(series.GetID())
     chart.SetTitle(f"{STATE_WORDS[assessment.light]}: {case}")
-    chart.SetXAxisTitle(MAP_NOTE)
+    chart.SetXAxisTitle(MAP_AXIS)
     chart.SetYAxisTitle("")
     chart.SetLegendVisibility(True)
     kept = [*tables, *shown, chart, *([] if case_table is None else [case_table])]
