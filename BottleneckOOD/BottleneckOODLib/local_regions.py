@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,28 +23,34 @@ LOCAL_TOKENS = 1
 """Goes up when local tokens are defined anew: banks that were gathered before are then not searched."""
 _PER_WINDOW = 64
 _PER_CASE = 250
+_MOST_KEPT = 16_000_000
 
 
 class RegionJudge:
-    """Judges the local tokens of one case, window by window.
+    """Judges the local tokens of one case.
+
+    They are kept and searched for all at once, which is faster; where they are too many, window by window.
 
     Args:
         bank: The training cases' tokens.
         tensor: The network's input, shape (Z, Y, X). Not modified.
         grid: Its grid.
         patch: Voxels of a window along z, y, x.
+        n_windows: How many windows the pass takes.
     """
 
-    def __init__(self, bank: TokenBank, tensor: Float32Array, grid: Grid, patch: Patch) -> None:
-        from BottleneckOODLib.model.local_view import BodyShares  # noqa: PLC0415 - no torch before its use
+    def __init__(self, bank: TokenBank, tensor: Float32Array, grid: Grid, patch: Patch, n_windows: int) -> None:
+        from BottleneckOODLib.model.local_view import BodyShares, cells_of  # noqa: PLC0415 - no torch before its use
 
         self._bank, self._grid, self._patch = bank, grid, patch
         self._shares = BodyShares(tensor, patch)
+        self.keeps_tokens = n_windows * math.prod(cells_of(patch)) * bank.tokens.shape[1] <= _MOST_KEPT
 
     def view(self, tokens: Float32Array, starts: list[list[int]]) -> Float32Array:
-        """Relative distance and body share of each token, shape (n_windows, 2, z, y, x)."""
+        """The tokens, or their relative distances, and last the body shares, shape (n_windows, C + 1, z, y, x)."""
         shares = self._shares.of(starts)
-        return np.stack([self._bank.relative_map(tokens, shares), shares], axis=1)
+        kept = tokens if self.keeps_tokens else self._bank.relative_map(tokens, shares)[:, None]
+        return np.concatenate([kept, shares[:, None]], axis=1)
 
     def region_map(self, output: SegmenterOutput) -> RegionMap | None:
         """What all windows of the pass say, as one map; None where the pass kept nothing or no number."""
@@ -51,7 +58,8 @@ class RegionJudge:
 
         if output.local is None or not np.isfinite(output.local).all():
             return None
-        values, shares = output.local[:, 0], output.local[:, 1]
+        kept, shares = output.local[:, :-1], output.local[:, -1]
+        values = self._bank.relative_map(kept, shares) if self.keeps_tokens else kept[:, 0]
         i, j, k = self._grid.size_ijk
         starts = output.bottleneck.window_starts - self._shares.padding
         # A token that was not judged has no say.

@@ -275,7 +275,8 @@ class BottleneckOODLogic:
                     light = overall_light(p_value, input_checks(volume, self.model.modality))
                     reporter.report("Looking ahead", 1.0, preliminary_sentence(light))
             patch, bank = self.model.inference.patch, _bank_of(reference)
-            judge = None if bank is None else RegionJudge(bank, tensor, grid, patch)
+            windows = segmenter.window_count(tensor.shape)
+            judge = None if bank is None else RegionJudge(bank, tensor, grid, patch, windows)
             view = judge.view if judge else gatherer.view_of(tensor, patch) if gatherer else None
             output = segmenter.run(tensor, lambda done, total: reporter.report("Segmenting", done / total), view)
             reporter.report("Measuring")

@@ -56,7 +56,9 @@ def main() -> None:
 
     def with_regions() -> object:
         assert reference.bank is not None
-        judge = RegionJudge(reference.bank, tensor, grid, settings.patch)
+        judge = RegionJudge(
+            reference.bank, tensor, grid, settings.patch, segmenter.window_count(tensor.shape)
+        )
         output = segmenter.run(tensor, None, judge.view)
         features = logic.pooled(output.bottleneck)
         placed = reference.neighbours(features), reference.place(features)

@@ -138,6 +138,17 @@ def test_the_map_is_saved_with_the_case(a_logic: BottleneckOODLogic, a_case: Vol
     assert Assessment.load(folder) == assessment
 
 
+def test_tokens_that_are_too_many_to_keep_are_judged_window_by_window_alike(
+    a_logic: BottleneckOODLogic, a_case: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once = a_logic.assess(a_case).regions
+    monkeypatch.setattr("BottleneckOODLib.local_regions._MOST_KEPT", 0)
+    one_by_one = a_logic.assess(a_case).regions
+    assert at_once is not None
+    assert one_by_one is not None
+    np.testing.assert_allclose(one_by_one.values, at_once.values, atol=2e-3)
+
+
 def test_a_reference_keeps_tokens_of_each_of_its_cases(the_reference: Reference) -> None:
     assert the_reference.bank is not None
     assert len(np.unique(the_reference.bank.case_index)) == len(the_reference.cases)

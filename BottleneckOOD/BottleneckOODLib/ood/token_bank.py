@@ -22,6 +22,7 @@ SPREAD_QUANTILE = 0.95
 _LEAST_VARIANCE = 1e-3
 _LEAST_SPREAD = 1e-9
 _BLOCK = 512
+_FAISS_BLOCK, _FEW_QUERIES = 4096, 900
 _LARGEST_HALF = 60_000.0
 
 
@@ -164,7 +165,11 @@ def nearest_squared(queries: Float32Array, bank: Float32Array, index: Any | None
         index: An index of the bank, from an earlier call; None searches by matrix products.
     """
     if index is not None:
-        squared = index.search(np.ascontiguousarray(queries, dtype=np.float32), 1)[0][:, 0]
+        asked = queries
+        if _FEW_QUERIES < len(queries) < _FAISS_BLOCK:
+            # Measured on one core: faiss takes four times as long for 4,000 queries as for a whole block of 4,096.
+            asked = np.concatenate([queries, np.zeros((_FAISS_BLOCK - len(queries), queries.shape[1]), np.float32)])
+        squared = index.search(np.ascontiguousarray(asked, dtype=np.float32), 1)[0][: len(queries), 0]
         return np.asarray(np.maximum(squared, 0.0), dtype=np.float64)
     blocks = (queries[start : start + _BLOCK] for start in range(0, len(queries), _BLOCK))
     nearest = [squared_distances(block.astype(np.float64), bank.astype(np.float64)).min(axis=1) for block in blocks]

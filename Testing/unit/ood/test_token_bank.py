@@ -105,6 +105,13 @@ def test_searching_in_blocks_is_searching_at_once() -> None:
     assert nearest_squared(queries[:0], bank).shape == (0,)
 
 
+@pytest.mark.parametrize("count", [1, 899, 901, 4095, 4097])
+def test_however_many_are_asked_for_at_once_each_gets_its_own_distance(a_bank: TokenBank, count: int) -> None:
+    new = np.resize(tokens_of_cases(seed=3)[0], (count, FEATURES))
+    each = a_bank.relative_distances(tokens_of_cases(seed=3)[0])
+    np.testing.assert_allclose(a_bank.relative_distances(new), np.resize(each, count), rtol=1e-3, atol=1e-4)
+
+
 @pytest.mark.parametrize("constant", [0.0, 7.5])
 def test_a_feature_that_never_changes_makes_no_distance_infinite(constant: float) -> None:
     tokens, cases = tokens_of_cases()
