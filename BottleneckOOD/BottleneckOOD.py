@@ -93,8 +93,11 @@ class BottleneckOODWidget(ScriptedLoadableModuleWidget):
 
     def enter(self):
         """The module is opened."""
+        from BottleneckOODLib.widgets.installation import look_ahead
+
         if self.panel is not None:
             self.panel.enter()
+            look_ahead()
 
     def exit(self):
         """Another module is opened."""

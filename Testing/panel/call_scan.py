@@ -8,11 +8,13 @@ import importlib
 import sys
 import unittest
 import xml.etree.ElementTree as ET
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 HOST_ROOTS = ("slicer", "qt", "ctk", "SampleData", "PyTorchUtils")
-_PYTHON_TYPES = (str, bytes, list, tuple, dict, set, int, float, Path, BaseException, type(sys), unittest.TestCase)
+_PLAIN_TYPES = (str, bytes, list, tuple, dict, set, int, float, Path, BaseException, type(sys))
+_PYTHON_TYPES = (*_PLAIN_TYPES, Future, ThreadPoolExecutor, unittest.TestCase)
 
 
 @dataclass

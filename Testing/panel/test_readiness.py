@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import types
 from collections.abc import Sequence
 from typing import Any
@@ -150,3 +151,23 @@ def test_a_self_test_installs_nothing(the_application: Host, monkeypatch: pytest
     assert readiness([OPTIONAL], pip)()
     assert the_application.asked == []
     assert pip.asked == []
+
+
+def test_what_is_missing_is_looked_for_before_it_is_asked_for(the_application: Host) -> None:
+    looked: list[str] = []
+
+    def find() -> Plan:
+        looked.append(threading.current_thread().name)
+        return Plan()
+
+    from BottleneckOODLib.widgets.installation import Readiness
+
+    ready = Readiness(find, ScriptedPip)
+    ready.look_ahead()
+    ready.look_ahead()
+    assert ready()
+    assert len(looked) == 1
+    assert looked != [threading.current_thread().name]
+    ready.look_ahead()
+    assert ready()
+    assert len(looked) == 1

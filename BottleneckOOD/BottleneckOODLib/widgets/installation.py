@@ -12,6 +12,7 @@ import importlib.util
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import slicer
@@ -45,12 +46,21 @@ class Readiness:
         self._installer = installer
         self._nothing_missing = False
         self._declined = False
+        self._looking: Future[Plan] | None = None
+
+    def look_ahead(self) -> None:
+        """Look for what is missing in another thread, so that the first job does not wait for it."""
+        if not self._nothing_missing and self._looking is None:
+            threads = ThreadPoolExecutor(1)
+            self._looking = threads.submit(self._find)
+            threads.shutdown(wait=False)
 
     def __call__(self) -> bool:
         """Whether the model can run: everything it needs is there, or was installed now."""
         if self._nothing_missing:
             return True
-        plan = self._find()
+        looking, self._looking = self._looking, None
+        plan = self._find() if looking is None else looking.result()
         if not plan.packages:
             self._nothing_missing = True
             return True
@@ -110,3 +120,8 @@ _readiness = Readiness()
 def installed() -> bool:
     """Whether the model can run; asks and installs where something is missing."""
     return _readiness()
+
+
+def look_ahead() -> None:
+    """Begin to look for what is missing; the window goes on."""
+    _readiness.look_ahead()
