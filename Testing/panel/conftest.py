@@ -18,8 +18,12 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 # Testing is no package; the host is one, beside the tests that use it.
 sys.path.append(str(Path(__file__).resolve().parent))
 
+from panel_session import PanelSession
 from qt_harness.host import Host, start_host
 from qt_harness.pythonqt import method_style
+
+from BottleneckOODLib.assessment.assessment import Assessment
+from BottleneckOODLib.imaging.volume import Volume
 
 Grab = Callable[[Any, str], Path]
 
@@ -70,6 +74,22 @@ def open_module(the_application: Host) -> Iterator[Callable[[Path], Any]]:
 def a_module_widget(open_module: Callable[[Path], Any], repository: Path) -> Any:
     """The module's panel, opened in the host."""
     return open_module(repository / "BottleneckOOD" / "BottleneckOOD.py")
+
+
+@pytest.fixture
+def a_session(
+    a_runner: Any,
+    a_small_ct: Volume,
+    make_assessment: Callable[..., Assessment],
+    the_application: Host,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> PanelSession:
+    """The module's panel with a runner that the test speaks for."""
+    monkeypatch.setattr("BottleneckOODLib.worker.client.WorkerClient", lambda _python: a_runner)
+    monkeypatch.setattr("BottleneckOODLib.widgets.installation.installed", lambda: True)
+    widget = request.getfixturevalue("a_module_widget")
+    return PanelSession(widget, a_runner, the_application.scene, a_small_ct, make_assessment)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.assessment.wording import BEYOND_MAP, MAP_NOTE
 from BottleneckOODLib.panel.map_card import card_text
 from BottleneckOODLib.panel.panel_state import ResultState
-from BottleneckOODLib.scene.nodes import existing_node
+from BottleneckOODLib.scene.nodes import ROLE_ATTRIBUTE, existing_node
 from BottleneckOODLib.scene.training_map import colourings_of, map_point_of, show_map, shown_colouring
 from BottleneckOODLib.translation import _
 
@@ -57,12 +57,15 @@ class MapSection:
         self.show_chart(None if assessment is None else assessment.case_id)
 
     def show_chart(self, case: str | None) -> None:
-        """Choose a case's chart in every plot view."""
+        """Choose a case's chart in every plot view; with None the map of whatever case goes, since it tells a light."""
         chart = None if case is None else existing_node(self._scene, "vtkMRMLPlotChartNode", case, "chart")
         for index in range(self._scene.GetNumberOfNodesByClass("vtkMRMLPlotViewNode")):
             view = self._scene.GetNthNodeByClass(index, "vtkMRMLPlotViewNode")
+            shown = self._scene.GetNodeByID(view.GetPlotChartNodeID() or "")
             if chart is not None:
                 view.SetPlotChartNodeID(chart.GetID())
+            elif shown is not None and shown.GetAttribute(ROLE_ATTRIBUTE):
+                view.SetPlotChartNodeID(None)
         self.listen_to_the_plot()
 
     def listen_to_the_plot(self) -> None:

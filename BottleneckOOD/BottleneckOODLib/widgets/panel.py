@@ -16,7 +16,7 @@ from BottleneckOODLib.errors import InputError
 from BottleneckOODLib.imaging.volume import Volume
 from BottleneckOODLib.model.gpu_facts import DeviceFacts
 from BottleneckOODLib.panel.bug_report import bug_report
-from BottleneckOODLib.panel.panel_state import device_words
+from BottleneckOODLib.panel.panel_state import PanelState, device_words
 from BottleneckOODLib.panel.review_model import ReviewModel
 from BottleneckOODLib.panel.view_model import JobRunner, PanelViewModel
 from BottleneckOODLib.scene.case_name import case_id_for
@@ -217,12 +217,16 @@ class Panel:
     def _draw(self) -> None:
         if self._runner.expects_news and not self._timer.active:
             self._timer.start()
-        state = self.view_model.state
-        # What is told of the light while the case runs would tell it before the reader has rated.
-        untold = self._runner.busy and self.review_model.state.blind_first
-        self.case.draw(replace(state, message="") if untold else state)
+        state = self._told()
+        self.case.draw(state)
         self._reference.draw(state)
         self._draw_result()
+
+    def _told(self) -> PanelState:
+        """What may be shown: a preliminary light would tell the light before the reader has rated."""
+        state = self.view_model.state
+        untold = self._runner.busy and self.review_model.state.blind_first
+        return replace(state, message="") if untold else state
 
     def _draw_result(self) -> None:
         state, hidden = self.view_model.state, self.review_model.state.light_hidden
@@ -240,13 +244,13 @@ class Panel:
             self._volume_chosen(self.case.volume_node)
 
     def _copy_report(self, *_unused: Any) -> None:
-        state = self.view_model.state
+        state = self._told()
         text = bug_report(state.message, state.details, device=self.view_model.device)
         slicer.app.clipboard().setText(text)
 
     def _layout_switched(self, *_unused: Any) -> None:
         self._corners.attach()
-        self._map.show_chart(self._case_id())
+        self._map.show_chart(None if self.review_model.state.light_hidden else self._case_id())
 
     def _scene_closes(self, *_unused: Any) -> None:
         self._runner.stop()
