@@ -12,7 +12,8 @@ def dicom_tag(instance_uid: str, tag: str) -> str:
         instance_uid: SOP instance UID.
         tag: Such as ``"0008,0060"``.
     """
-    database = slicer.dicomDatabase
+    # The DICOM module puts it there, once the application has started up.
+    database = getattr(slicer, "dicomDatabase", None)
     if database is None or not database.isOpen:
         return ""
     return str(database.instanceValue(instance_uid, tag) or "")

@@ -94,6 +94,8 @@ class MapSection:
                 point = map_point_of(self._scene, series_ids.GetValue(number), int(chosen.GetTuple1(0)))
                 if point is not None:
                     self._ui.cardLabel.text = card_text(assessment, point.case_id)
+                    # Each series keeps what was chosen in it: the next click would be told together with this one.
+                    self._plot_view.RemovePlotSelections()
                     return
 
     def _neighbour_chosen(self, *_unused: Any) -> None:

@@ -64,8 +64,7 @@ class qMRMLPlotView(RenderedWidget):
 
     def RemovePlotSelections(self) -> None:
         """Unselect all points; a slot of the real one."""
-        for i in range(self.chart().GetNumberOfPlots()):
-            self._chart.GetPlot(i).SetSelection(vtk.vtkIdTypeArray())
+        self.chart().RemovePlotSelections()
 
     def _follow(self, *_: Any) -> None:
         if self._chart is None:

@@ -1,0 +1,67 @@
+"""What the panel hears from the application's views, and what it leaves alone in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import slicer
+from qt_harness.plot_view import click_at
+
+from BottleneckOODLib.assessment.assessment import Assessment, MapPoint
+from BottleneckOODLib.imaging.volume import Volume
+from BottleneckOODLib.scene.volume_node import add_volume_node
+from BottleneckOODLib.widgets.dicom_database import dicom_tag
+from BottleneckOODLib.worker.client import Done
+
+MakeAssessment = Callable[..., Assessment]
+
+
+@pytest.fixture
+def a_panel(a_runner: Any, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Any:
+    """The panel with a runner that the test speaks for."""
+    monkeypatch.setattr("BottleneckOODLib.worker.client.WorkerClient", lambda _python: a_runner)
+    monkeypatch.setattr("BottleneckOODLib.widgets.installation.installed", lambda: True)
+    return request.getfixturevalue("a_module_widget")
+
+
+@pytest.fixture
+def a_shown_case(
+    a_panel: Any, a_runner: Any, the_application: Any, a_small_ct: Volume, make_assessment: MakeAssessment
+) -> Any:
+    """The volume of a case that was assessed."""
+    node = add_volume_node(the_application.scene, a_small_ct, "abdomen")
+    a_panel.ui.volumeSelector.setCurrentNode(node)
+    a_panel.ui.modalitySelector.setCurrentIndex(a_panel.ui.modalitySelector.findData("CT"))
+    a_panel.ui.assessButton.click()
+    corners = (MapPoint(-4.0, -4.0, 0.95, "train-4"), MapPoint(4.0, 4.0, 0.95, "train-5"))
+    assessment = make_assessment("red", geometry=a_small_ct.geometry, case_id="abdomen")
+    assessment = replace(assessment, map_points=(*assessment.map_points, *corners))
+    a_runner.coming = [Done(assessment, warm=False)]
+    a_panel.panel._tick()
+    return node
+
+
+def segmentation_of(node: Any) -> Any:
+    return node.GetScene().GetFirstNodeByClass("vtkMRMLSegmentationNode")
+
+
+class TestMap:
+    def test_every_click_shows_the_case_that_was_clicked(self, a_panel: Any, a_shown_case: Any) -> None:
+        a_panel.ui.layoutButton.click()
+        # The legend takes the clicks on what it covers.
+        a_shown_case.GetScene().GetFirstNodeByClass("vtkMRMLPlotChartNode").SetLegendVisibility(False)
+        plot = slicer.app.layoutManager().plotWidget(0).plotView()
+        # Three cases in three series: a series keeps its selected point when one of another is clicked.
+        for case, x, y in (("train-1", 0.0, 1.0), ("train-2", 2.0, -1.0), ("train-3", -1.5, 0.5), ("train-1", 0.0, 1.0)):
+            click_at(plot, x, y)
+            assert a_panel.ui.cardLabel.text().startswith(f"{case}:")
+
+
+def test_a_tag_is_empty_where_no_dicom_database_was_opened(
+    the_application: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(slicer, "dicomDatabase")
+    assert dicom_tag("1.2.3", "0008,0060") == ""
