@@ -35,6 +35,7 @@ from BottleneckOODLib.widgets.reference_section import ReferenceSection
 from BottleneckOODLib.widgets.regions_section import RegionsSection
 from BottleneckOODLib.widgets.result_section import ResultSection
 from BottleneckOODLib.widgets.review_section import ReviewSection
+from BottleneckOODLib.widgets.scene_watch import SceneWatch
 from BottleneckOODLib.widgets.shortcuts import Shortcuts
 from BottleneckOODLib.widgets.view_section import ViewSection
 
@@ -109,6 +110,7 @@ class Panel:
             scene.AddObserver(slicer.vtkMRMLScene.EndImportEvent, self._scene_changed),
             scene.AddObserver(slicer.vtkMRMLScene.EndCloseEvent, self._scene_changed),
         ]
+        self._watch = SceneWatch(scene, self._told_otherwise)
         self._volume_chosen(self.case.volume_node)
         self._draw()
 
@@ -129,6 +131,7 @@ class Panel:
         for tag in self._observed:
             self._scene.RemoveObserver(tag)
         self._observed = []
+        self._watch.close()
         self._shortcuts.remove()
         self._map.close()
         self._corners.detach()
@@ -168,6 +171,9 @@ class Panel:
             raise InputError(message)
         show(assessment, self._scene, node, colour_by=self._map.colour_by)
         self._take(case_on(node))
+        if self._assessment is None or self._assessment.case_id != assessment.case_id:
+            message = _("The volume shows another frame by now; the result is there when the assessed one is shown.")
+            raise InputError(message)
 
     def _take(self, assessment: Assessment | None) -> None:
         """The case that the panel speaks of from now on."""
@@ -251,6 +257,14 @@ class Panel:
     def _layout_switched(self, *_unused: Any) -> None:
         self._corners.attach()
         self._map.show_chart(None if self.review_model.state.light_hidden else self._case_id())
+
+    def _told_otherwise(self) -> None:
+        """A result came or went, or another frame is shown: the panel speaks of what the scene says now."""
+        node = self.case.volume_node
+        found = None if node is None or refusal_of(node) is not None else case_on(node)
+        if found != self._assessment:
+            self._volume_chosen(node)
+        self._corners.refresh()
 
     def _scene_closes(self, *_unused: Any) -> None:
         self._runner.stop()

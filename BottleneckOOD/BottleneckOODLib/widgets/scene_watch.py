@@ -1,0 +1,62 @@
+"""Tells when the scene may say something else of a case, whoever changed it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import slicer
+import vtk
+
+from BottleneckOODLib.scene.nodes import RECORD_ROLE, ROLE_ATTRIBUTE
+
+_Method = TypeVar("_Method", bound=Callable[..., None])
+_with_its_node: Callable[[_Method], _Method] = vtk.calldata_type(vtk.VTK_OBJECT)
+_BROWSER = "vtkMRMLSequenceBrowserNode"
+
+
+class SceneWatch:
+    """Calls when a result came or went (in the Data module, by a script, by undoing) or another frame is shown.
+
+    Args:
+        scene: The ``vtkMRMLScene``.
+        changed: What is called; not while a scene is loaded or closed, which ends with events of its own.
+    """
+
+    def __init__(self, scene: Any, changed: Callable[[], None]) -> None:
+        self._scene = scene
+        self._changed = changed
+        self._observed = [
+            (scene, scene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, self._added)),
+            (scene, scene.AddObserver(slicer.vtkMRMLScene.NodeRemovedEvent, self._removed)),
+        ]
+        for index in range(scene.GetNumberOfNodesByClass(_BROWSER)):
+            self._watch(scene.GetNthNodeByClass(index, _BROWSER))
+
+    def close(self) -> None:
+        """Watch nothing any more."""
+        for observed, tag in self._observed:
+            observed.RemoveObserver(tag)
+        self._observed = []
+
+    def _watch(self, browser: Any) -> None:
+        self._observed.append((browser, browser.AddObserver("ModifiedEvent", self._tell)))
+
+    @_with_its_node
+    def _added(self, _scene: Any, _event: str, node: Any) -> None:
+        if node.IsA(_BROWSER):
+            self._watch(node)
+        self._tell_of(node)
+
+    @_with_its_node
+    def _removed(self, _scene: Any, _event: str, node: Any) -> None:
+        self._tell_of(node)
+
+    def _tell_of(self, node: Any) -> None:
+        # A new result's node gets its role only after it was added: whoever shows it tells of it.
+        if node.GetAttribute(ROLE_ATTRIBUTE) == RECORD_ROLE:
+            self._tell()
+
+    def _tell(self, *_unused: Any) -> None:
+        if not self._scene.IsBatchProcessing():
+            self._changed()
