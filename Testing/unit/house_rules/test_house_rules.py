@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
 import pkgutil
@@ -51,7 +52,12 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 def test_every_module_imports_and_says_what_it_is() -> None:
     for module in pkgutil.walk_packages([str(LIBRARY)], "BottleneckOODLib."):
-        documentation = importlib.import_module(module.name).__doc__
+        if module.name.startswith("BottleneckOODLib.widgets."):
+            # Qt is there only inside Slicer, and in the host of the panel's tests.
+            source = LIBRARY / "widgets" / f"{module.name.rpartition('.')[2]}.py"
+            documentation = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8")))
+        else:
+            documentation = importlib.import_module(module.name).__doc__
         assert documentation, module.name
 
 

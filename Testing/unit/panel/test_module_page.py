@@ -15,7 +15,7 @@ from BottleneckOODLib.ood.calibration import AMBER_LEVEL, RED_LEVEL
 from BottleneckOODLib.panel.review_state import RATING_TIPS
 from BottleneckOODLib.reference.building import MIN_CASES
 
-SCREENSHOTS = {f"panel-{name}.png" for name in ("green", "amber", "red", "grey", "first-use")}
+SCREENSHOTS = {f"panel-{name}.png" for name in ("green", "amber", "red", "grey")}
 TROUBLES = (
     "CUDA out of memory",
     "Force the CPU",
