@@ -55,7 +55,9 @@ class TestMap:
         a_shown_case.GetScene().GetFirstNodeByClass("vtkMRMLPlotChartNode").SetLegendVisibility(False)
         plot = slicer.app.layoutManager().plotWidget(0).plotView()
         # Three cases in three series: a series keeps its selected point when one of another is clicked.
-        for case, x, y in (("train-1", 0.0, 1.0), ("train-2", 2.0, -1.0), ("train-3", -1.5, 0.5), ("train-1", 0.0, 1.0)):
+        places = {"train-1": (0.0, 1.0), "train-2": (2.0, -1.0), "train-3": (-1.5, 0.5)}
+        for case in (*places, "train-1"):
+            x, y = places[case]
             click_at(plot, x, y)
             assert a_panel.ui.cardLabel.text().startswith(f"{case}:")
 
