@@ -26,26 +26,35 @@ class KNearestNeighbours:
 
     Args:
         k: A count, or a share of the reference cases (between 0 and 1, exclusive). More than there are means all.
-        statistic: ``"mean"`` or ``"kth"``.
+        statistic: ``"mean"``, ``"kth"``, or ``"paper"``: what the published code takes, the (k+1)-th.
+        normalise: Bring each case to unit length first. It can help or destroy: decide it on validation cases.
     """
 
     name = "knn"
 
-    def __init__(self, k: float = 0.1, statistic: str = "mean") -> None:
+    def __init__(self, k: float = 0.1, statistic: str = "mean", *, normalise: bool = False) -> None:
         self.k = k
         self.statistic = statistic
+        self.normalise = normalise
 
     def fit(self, features: FloatArray) -> KNearestNeighbours:
         """Keep the reference cases, shape (n, d)."""
-        self.features_ = np.array(features, dtype=np.float64)
+        self.features_ = self._as_compared(features)
         return self
+
+    def _as_compared(self, features: FloatArray) -> FloatArray:
+        cases = np.array(np.atleast_2d(features), dtype=np.float64)
+        if self.normalise:
+            length = np.linalg.norm(cases, axis=1, keepdims=True)
+            cases /= np.where(length > 0, length, 1.0)
+        return cases
 
     @property
     def k_(self) -> int:
         """The effective number of neighbours."""
         n = len(self.features_)
         wanted = round(self.k * n) if isinstance(self.k, float) and self.k < 1 else int(self.k)
-        return min(max(1, wanted), n)
+        return min(max(1, wanted + (self.statistic == "paper")), n)
 
     def ood_score(self, features: FloatArray) -> FloatArray:
         """Distance of each case to its nearest reference cases; higher is more unusual.
@@ -61,7 +70,7 @@ class KNearestNeighbours:
         Source:
             Woodland et al., MELBA 2024:020. k counts from 1; the published code takes the (k+1)-th.
         """
-        nearest = np.sort(squared_distances(np.atleast_2d(features), self.features_), axis=1)[:, : self.k_]
+        nearest = np.sort(squared_distances(self._as_compared(features), self.features_), axis=1)[:, : self.k_]
         return self._statistic(nearest)
 
     def leave_one_out_scores(self) -> FloatArray:
@@ -77,4 +86,5 @@ class KNearestNeighbours:
 
     def settings(self) -> dict[str, float | str]:
         """What ``__init__`` was given."""
-        return {"k": self.k, "statistic": self.statistic}
+        normalise: dict[str, float | str] = {"normalise": 1.0} if self.normalise else {}
+        return {"k": self.k, "statistic": self.statistic, **normalise}
