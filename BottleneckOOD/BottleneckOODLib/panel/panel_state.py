@@ -15,10 +15,12 @@ from BottleneckOODLib.assessment.wording import (
     STATE_WORDS,
 )
 from BottleneckOODLib.model.gpu_facts import DeviceFacts
+from BottleneckOODLib.translation import _
 from BottleneckOODLib.worker.protocol import Working
 
-ASSESS, CANCEL, STOPPING = "Assess", "Cancel", "Stopping..."
-BUILD = "Build reference"
+ASSESS, CANCEL, STOPPING = _("Assess"), _("Cancel"), _("Stopping...")
+BUILD = _("Build reference")
+_NO_VOLUME = _("Choose a CT volume first.")
 _SECONDS_PER_MINUTE = 60
 
 
@@ -88,7 +90,7 @@ class PanelState:
 
     button: str = ASSESS
     button_enabled: bool = False
-    button_hint: str = "Choose a CT volume first."
+    button_hint: str = _NO_VOLUME
     choices_enabled: bool = True
     progress: float | None = None
     progress_text: str = ""
@@ -104,13 +106,13 @@ class PanelState:
 def result_state(assessment: Assessment) -> ResultState:
     """How an assessment is shown."""
     percentile = "" if assessment.percentile is None else f"{assessment.percentile:.0f} of 100"
-    facts = [("Mask volume", f"{assessment.volume_ml:,.0f} ml")]
+    facts = [(_("Mask volume"), f"{assessment.volume_ml:,.0f} ml")]
     if assessment.p_value is not None:
-        facts.append(("p-value", f"{assessment.p_value:.3f} ({assessment.reference.n_cases} training cases)"))
+        facts.append((_("p-value"), f"{assessment.p_value:.3f} ({assessment.reference.n_cases} training cases)"))
     outcome = _similar_cases_dice(assessment)
     if outcome:
-        facts.append(("Dice of similar training cases", outcome))
-    facts.append(("Computed", f"{assessment.timings_s.get('total', 0.0):.1f} s on {assessment.device}"))
+        facts.append((_("Dice of similar training cases"), outcome))
+    facts.append((_("Computed"), f"{assessment.timings_s.get('total', 0.0):.1f} s on {assessment.device}"))
     return ResultState(
         case_id=assessment.case_id,
         light=assessment.light,
@@ -138,10 +140,10 @@ def progress_words(working: Working) -> str:
     if left is None:
         return f"{working.step}..."
     if left < 1:
-        return f"{working.step}, nearly done"
+        return _("{step}, nearly done").format(step=working.step)
     if left < 2 * _SECONDS_PER_MINUTE:
-        return f"{working.step}, about {left:.0f} s left"
-    return f"{working.step}, about {left / _SECONDS_PER_MINUTE:.0f} min left"
+        return _("{step}, about {left} s left").format(step=working.step, left=f"{left:.0f}")
+    return _("{step}, about {left} min left").format(step=working.step, left=f"{left / _SECONDS_PER_MINUTE:.0f}")
 
 
 def device_words(device: DeviceFacts) -> str:

@@ -23,14 +23,15 @@ from BottleneckOODLib.assessment.decision import (
 from BottleneckOODLib.assessment.decision_record import DecisionLog, DecisionStore
 from BottleneckOODLib.errors import UserError
 from BottleneckOODLib.panel.review_state import ReviewState, rating_choices, reason_choices, saved_words
+from BottleneckOODLib.translation import _
 
-_NO_CASE = "Assess a case first."
-_NO_RATING = "Choose a rating first, with the buttons or the keys 1 to 5."
-_NO_READER = "Type your name or initials first."
-_SAVES = "Keeps the decision in the scene; save the scene to keep it for good."
-_NOTHING_TO_UNDO = "You have decided nothing on this assessment that could be withdrawn."
-_REVEALED = "Rated before the light was shown. Here it is: you may rate again, both decisions are kept."
-_FROM_THE_NEXT_CASE = "The light of this case has been seen already; the next case starts without it."
+_NO_CASE = _("Assess a case first.")
+_NO_RATING = _("Choose a rating first, with the buttons or the keys 1 to 5.")
+_NO_READER = _("Type your name or initials first.")
+_SAVES = _("Keeps the decision in the scene; save the scene to keep it for good.")
+_NOTHING_TO_UNDO = _("You have decided nothing on this assessment that could be withdrawn.")
+_REVEALED = _("Rated before the light was shown. Here it is: you may rate again, both decisions are kept.")
+_FROM_THE_NEXT_CASE = _("The light of this case has been seen already; the next case starts without it.")
 
 
 @dataclass
@@ -186,7 +187,7 @@ class ReviewModel:
         except UserError as error:
             self._stand(message=str(error))
             return
-        message = f"Kept: {RATING_WORDS[sitting.rating]}." if sitting.revealed else _REVEALED
+        message = _("Kept: {rating}.").format(rating=RATING_WORDS[sitting.rating]) if sitting.revealed else _REVEALED
         sitting.revealed = True
         sitting.clear_form()
         self._read_log(row.case_id)
@@ -203,7 +204,8 @@ class ReviewModel:
             self._stand(message=str(error))
             return
         self._read_log(row.case_id)
-        self._stand(message=f"Withdrawn: {RATING_WORDS[row.rating]}. Both rows stay in the record.")
+        withdrawn = _("Withdrawn: {rating}. Both rows stay in the record.")
+        self._stand(message=withdrawn.format(rating=RATING_WORDS[row.rating]))
 
     def _new_sitting(self, assessment: Assessment, now: float) -> _Sitting:
         seen_before = self._rated_before(self._log, assessment)

@@ -12,15 +12,16 @@ from BottleneckOODLib.errors import UserError
 from BottleneckOODLib.imaging.volume import Volume
 from BottleneckOODLib.model.gpu_facts import DeviceFacts
 from BottleneckOODLib.panel.panel_state import ASSESS, BUILD, CANCEL, STOPPING, PanelState, progress_words, result_state
+from BottleneckOODLib.translation import _
 from BottleneckOODLib.worker.client import Built, Done, Event, Failed
 from BottleneckOODLib.worker.protocol import DevicesFound, Working
 
 Job = Literal["", "assess", "build"]
 
-_STARTS = "Segments the liver and tells how unusual the case is."
-_STOPS = "Stops the run; the scene stays as it is."
-_LOOKS = "Looking for devices..."
-_ASKS_FIRST = "Choose what kind of image the volume is first."
+_STARTS = _("Segments the liver and tells how unusual the case is.")
+_STOPS = _("Stops the run; the scene stays as it is.")
+_LOOKS = _("Looking for devices...")
+_ASKS_FIRST = _("Choose what kind of image the volume is first.")
 
 
 class JobRunner(Protocol):
@@ -133,7 +134,7 @@ class PanelViewModel:
             self._stop()
             return
         if not cases or not name or self._references_folder is None:
-            self._stand(replace(self.state, build_message="Choose the cases, and give the reference a name."))
+            self._stand(replace(self.state, build_message=_("Choose the cases, and give the reference a name.")))
             return
         output = self._references_folder / name
         self._start(
@@ -198,7 +199,7 @@ class PanelViewModel:
             button_hint=_STOPS,
             choices_enabled=False,
             progress=0.0,
-            progress_text="Starting...",
+            progress_text=_("Starting..."),
             message="",
             details="",
             build_message="",
@@ -245,9 +246,10 @@ class PanelViewModel:
 
     def _take_reference(self, built: Built) -> None:
         name = built.folder.name
-        told = f"The reference {name} was built from {built.n_cases} cases."
+        told = _("The reference {name} was built from {count} cases.").format(name=name, count=built.n_cases)
         if built.n_left_out:
-            told += f" Left out were {built.n_left_out}: {'; '.join(built.left_out)}."
+            left_out = _("Left out were {count}: {reasons}.")
+            told += " " + left_out.format(count=built.n_left_out, reasons="; ".join(built.left_out))
         self._stand(self._at_rest(build_message=told))
         self._reference_built(name)
 

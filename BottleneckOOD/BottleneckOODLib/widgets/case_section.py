@@ -109,9 +109,9 @@ class CaseSection:
     def draw(self, state: PanelState) -> None:
         """Show a state."""
         ui = self._ui
-        ui.assessButton.text = _(state.button)
+        ui.assessButton.text = state.button
         ui.assessButton.enabled = state.button_enabled
-        ui.assessButton.toolTip = _(state.button_hint)
+        ui.assessButton.toolTip = state.button_hint
         selectors = (ui.volumeSelector, ui.modalitySelector, ui.modelSelector, ui.referenceSelector, ui.deviceSelector)
         for widget in (*selectors, ui.addModelButton, ui.findDevicesButton):
             widget.enabled = state.choices_enabled

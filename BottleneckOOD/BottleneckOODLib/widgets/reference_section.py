@@ -6,7 +6,6 @@ from typing import Any
 
 from BottleneckOODLib.panel.panel_state import PanelState
 from BottleneckOODLib.panel.view_model import PanelViewModel
-from BottleneckOODLib.translation import _
 
 
 class ReferenceSection:
@@ -24,7 +23,7 @@ class ReferenceSection:
 
     def draw(self, state: PanelState) -> None:
         """Show a state."""
-        self._ui.buildButton.text = _(state.build_button)
+        self._ui.buildButton.text = state.build_button
         self._ui.buildButton.enabled = state.build_enabled
         for widget in (self._ui.casesEdit, self._ui.referenceNameEdit):
             widget.enabled = state.choices_enabled
