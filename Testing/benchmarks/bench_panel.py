@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import statistics
 import sys
 import time
 from pathlib import Path
@@ -58,8 +59,8 @@ def enlarged(volume: Volume, factor: int) -> Volume:
     return Volume(np.ascontiguousarray(voxels), geometry, volume.modality, f"{volume.name} x {factor}")
 
 
-def run_case(host: Host, widget: Any, volume: Volume, name: str, beat: Heartbeat) -> None:
-    """One press of the button, and what it cost."""
+def run_case(host: Host, widget: Any, volume: Volume, name: str, beat: Heartbeat) -> float:
+    """One press of the button, and what it cost; gives its seconds."""
     from BottleneckOODLib.scene.volume_node import add_volume_node
 
     node = add_volume_node(host.scene, volume, name)
@@ -76,6 +77,7 @@ def run_case(host: Host, widget: Any, volume: Volume, name: str, beat: Heartbeat
     print(f"{name:14s} {size:18s} {total:7.2f} s   {stall}   {widget.ui.wordLabel.text()}")
     if widget.ui.messageLabel.text():
         print(f"    {widget.ui.messageLabel.text()}")
+    return total
 
 
 def main() -> None:
@@ -92,8 +94,9 @@ def main() -> None:
     print(f"opening it again: {time.perf_counter() - started:.2f} s")
     beat = Heartbeat()
     sample = read_volume(resource_folder() / "samples" / "sample-usual.nii.gz")
-    run_case(host, widget, sample, "first case", beat)
-    run_case(host, widget, sample, "second case", beat)
+    first = run_case(host, widget, sample, "first case", beat)
+    later = [run_case(host, widget, sample, f"case {number}", beat) for number in range(2, 6)]
+    print(f"a later case takes {statistics.median(later) / first:.2f} of the first one's time (median of {len(later)})")
     large = read_volume(Path(sys.argv[1])) if len(sys.argv) > 1 else enlarged(sample, 3)
     run_case(host, widget, large, "a large one", beat)
     host.close_module("BottleneckOOD")

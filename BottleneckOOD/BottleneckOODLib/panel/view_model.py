@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol
@@ -99,6 +100,7 @@ class PanelViewModel:
         self._saved = saved
         self._job: Job = ""
         self._hint: str | None = None
+        self._looked = False
         self.model = "demo"
         self.reference: str | None = None
         self.device = "auto"
@@ -151,6 +153,7 @@ class PanelViewModel:
         except UserError as error:
             self.tell(str(error))
             return
+        self._looked = True
         self._stand(replace(self.state, device_note=_LOOKS))
 
     def tick(self) -> None:
@@ -243,6 +246,14 @@ class PanelViewModel:
             self._stand(self._as_in_the_scene(message=str(error)))
             return
         self._stand(replace(self._at_rest(message=" ".join(assessment.warnings)), result=result_state(assessment)))
+        self._look_once()
+
+    def _look_once(self) -> None:
+        """The worker has its devices at hand now, so they are told without being asked for."""
+        if not self._looked:
+            self._looked = True
+            with suppress(UserError):
+                self._runner.list_devices()
 
     def _take_reference(self, built: Built) -> None:
         name = built.folder.name

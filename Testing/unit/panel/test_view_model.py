@@ -303,3 +303,14 @@ def test_an_image_of_an_unknown_kind_is_asked_for_first(panel: PanelViewModel, a
     panel.press()
     assert a_runner.asked == []
     assert "what kind of image" in panel.state.button_hint
+
+
+def test_devices_are_told_once_after_the_first_case_without_being_asked_for(
+    panel: PanelViewModel, a_runner: ARunner, make_assessment: MakeAssessment
+) -> None:
+    for _ in range(2):
+        started(panel)
+        a_runner.coming = [Done(make_assessment("green"), warm=False)]
+        panel.tick()
+    assert a_runner.looked == 1
+    assert panel.state.device_note == ""
