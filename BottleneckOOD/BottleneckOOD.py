@@ -73,6 +73,7 @@ class BottleneckOODWidget(ScriptedLoadableModuleWidget):
     def __init__(self, parent=None):
         self.panel = None
         self.logic = None
+        self.root = None
         ScriptedLoadableModuleWidget.__init__(self, parent)
 
     def setup(self):
@@ -81,10 +82,10 @@ class BottleneckOODWidget(ScriptedLoadableModuleWidget):
         from BottleneckOODLib.widgets.installation import installed
         from BottleneckOODLib.widgets.panel import Panel
 
-        root = slicer.util.loadUI(self.resourcePath("UI/BottleneckOOD.ui"))
-        self.layout.addWidget(root)
-        root.setMRMLScene(slicer.mrmlScene)
-        self.ui = slicer.util.childWidgetVariables(root)
+        self.root = slicer.util.loadUI(self.resourcePath("UI/BottleneckOOD.ui"))
+        self.layout.addWidget(self.root)
+        self.root.setMRMLScene(slicer.mrmlScene)
+        self.ui = slicer.util.childWidgetVariables(self.root)
         self.logic = BottleneckOODLogic()
         self.panel = Panel(
             self.ui, Path(self.resourcePath("")), slicer.mrmlScene, self.logic.runner, installed
@@ -107,6 +108,8 @@ class BottleneckOODWidget(ScriptedLoadableModuleWidget):
     def cleanup(self):
         """The module is closed for good."""
         if self.panel is not None:
+            # A reload only hides the widgets: those of before must not go on choosing volumes.
+            self.root.setMRMLScene(None)
             self.panel.close()
             self.panel = None
             self.logic.close()
@@ -117,6 +120,9 @@ class BottleneckOODWidget(ScriptedLoadableModuleWidget):
         for name in [name for name in sys.modules if name.split(".")[0] == _LIBRARY]:
             del sys.modules[name]
         ScriptedLoadableModuleWidget.onReload(self)
+        # Nobody tells the new panel that it is open.
+        reloaded = slicer.modules.BottleneckOODWidget
+        reloaded.enter()
 
 
 class BottleneckOODLogic(ScriptedLoadableModuleLogic):

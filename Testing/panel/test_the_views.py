@@ -44,8 +44,26 @@ def a_shown_case(
     return node
 
 
-def segmentation_of(node: Any) -> Any:
-    return node.GetScene().GetFirstNodeByClass("vtkMRMLSegmentationNode")
+def corner_words(view: str = "Red") -> str:
+    """What is written into a slice view."""
+    window = slicer.app.layoutManager().sliceWidget(view).sliceView().renderWindow()
+    props = window.GetRenderers().GetFirstRenderer().GetViewProps()
+    actors = [props.GetItemAsObject(number) for number in range(props.GetNumberOfItems())]
+    return " ".join(actor.GetInput() for actor in actors if actor.IsA("vtkTextActor") and actor.GetInput())
+
+
+def test_a_view_that_a_new_layout_brings_shows_the_light_too(a_panel: Any, a_shown_case: Any) -> None:
+    a_panel.enter()
+    slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutThreeOverThreeView)
+    slicer.util.setSliceViewerLayers(background=a_shown_case)
+    assert "Very unusual" in corner_words("Red+")
+
+
+def test_after_a_reload_the_old_panel_is_deaf_and_the_new_one_open(a_panel: Any, a_shown_case: Any) -> None:
+    slicer.util.setSliceViewerLayers(background=a_shown_case)
+    a_panel.onReload()
+    assert a_panel.ui.volumeSelector.mrmlScene() is None
+    assert "Very unusual" in corner_words()
 
 
 class TestMap:

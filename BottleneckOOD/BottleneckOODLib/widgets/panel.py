@@ -40,6 +40,7 @@ from BottleneckOODLib.widgets.shortcuts import Shortcuts
 from BottleneckOODLib.widgets.view_section import ViewSection
 
 TICK_MS = 50
+_LAYOUT_CHANGED = "layoutChanged(int)"
 
 
 class ClosableRunner(JobRunner, Protocol):
@@ -103,7 +104,10 @@ class Panel:
         ui.copyReportButton.connect("clicked()", self._copy_report)
         ui.explainButton.connect("clicked()", self._help.show)
         ui.removeResultButton.connect("clicked()", self._remove_result)
-        ui.layoutButton.connect("toggled(bool)", self._layout_switched)
+        # None where the application runs without a window.
+        self._layouts = slicer.app.layoutManager()
+        if self._layouts is not None:
+            self._layouts.connect(_LAYOUT_CHANGED, self._layout_switched)
         self._shortcuts = Shortcuts(self._actions())
         self._observed = [
             scene.AddObserver(slicer.vtkMRMLScene.StartCloseEvent, self._scene_closes),
@@ -132,6 +136,9 @@ class Panel:
             self._scene.RemoveObserver(tag)
         self._observed = []
         self._watch.close()
+        if self._layouts is not None:
+            self._layouts.disconnect(_LAYOUT_CHANGED, self._layout_switched)
+            self._layouts = None
         self._shortcuts.remove()
         self._map.close()
         self._corners.detach()
