@@ -137,6 +137,21 @@ def test_the_most_unusual_place_is_the_same_in_the_map_and_in_the_scene(
     assert np.abs(np.array(shown) - place).max() < 5
 
 
+def test_a_lesser_cell_at_the_edge_is_not_the_most_unusual_place(
+    make_assessment: MakeAssessment, a_scene: Any
+) -> None:
+    """Its value is continued to the image's edge, while the peak of a cell inside lies between two voxels."""
+    values = np.zeros((4, 4, 4), np.float32)
+    values[2, 1, 1], values[0, 0, 3] = 2.5, 2.45
+    straight = Geometry((80, 80, 80), (4.0, 4.0, 4.0), (0.0, 0.0, 0.0), CELLS.direction)
+    regions = RegionMap(values, Geometry((4, 4, 4), (75.0, 75.0, 75.0), (1.5, 1.5, 1.5), CELLS.direction))
+    image = Volume(np.zeros(straight.shape, np.float32), straight, "CT", "image")
+    assessment = make_assessment(regions=regions, volume=image, segmentation=None)
+    show_overlay(assessment, a_scene, add_volume_node(a_scene, image))
+    shown = most_unusual_place_shown(a_scene, CASE)
+    assert shown == pytest.approx((-76.5, -76.5, 151.5), abs=2.01)
+
+
 def test_it_moves_with_its_volume(an_assessment: Assessment, a_scene: Any, a_volume_node: Any) -> None:
     transform = a_scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
     node = show_overlay(an_assessment, a_scene, a_volume_node)

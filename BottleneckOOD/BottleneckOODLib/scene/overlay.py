@@ -12,8 +12,16 @@ import vtk
 from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.assessment.wording import REGIONS_LEGEND
 from BottleneckOODLib.imaging.volume import FloatArray, Geometry, resampled
-from BottleneckOODLib.scene.grids import array_from_image_data, ijk_to_ras_matrix, image_data, vtk_matrix
-from BottleneckOODLib.scene.nodes import RECORD_ROLE, VOLUME_REFERENCE, existing_node, node_for
+from BottleneckOODLib.scene.grids import ijk_to_ras_matrix, image_data, vtk_matrix
+from BottleneckOODLib.scene.naming import text_of
+from BottleneckOODLib.scene.nodes import (
+    CASE_ATTRIBUTE,
+    RECORD_ROLE,
+    ROLE_ATTRIBUTE,
+    VOLUME_REFERENCE,
+    existing_node,
+    node_for,
+)
 from BottleneckOODLib.scene.transformed_volume import place_on_volume
 
 REGIONS_ROLE, COLOURS_ROLE = "regions", "region colours"
@@ -22,6 +30,8 @@ FIRST_SHOWN, TOP_OF_SCALE = 1.0, 2.0
 """The overlay is transparent below the first, and its colour no longer changes above the second."""
 USUAL_OPACITY = 0.5
 _OPACITY_ATTRIBUTE = "BottleneckOOD.Opacity"
+_PLACE_ATTRIBUTE = "BottleneckOOD.MostUnusual"
+"""On the overlay: its voxel (i, j, k) in which the most unusual cell of the map has its centre."""
 _BEFORE_REFERENCE, _BEFORE_ATTRIBUTE = "BottleneckOOD.ForegroundBefore", "BottleneckOOD.ForegroundOpacityBefore"
 _LEGEND_CLASS = "vtkMRMLColorLegendDisplayNode"
 _STEP_MM = 4.0
@@ -48,17 +58,20 @@ def show_overlay(assessment: Assessment, scene: Any, volume_node: Any = None) ->
     node = node_for(scene, "vtkMRMLScalarVolumeNode", case, REGIONS_ROLE, f"{case} unusual regions")
     fine = _image_grid(assessment)
     if fine is None:
-        array, matrix, transform_id = regions.values, ijk_to_ras_matrix(regions.geometry), None
+        grid, array, transform_id = regions.geometry, regions.values, None
+        matrix = ijk_to_ras_matrix(grid)
     else:
         matrix, transform_id = ijk_to_ras_matrix(fine), None
         if volume_node is not None:
             matrix, transform_id = place_on_volume(fine, volume_node)
         factors = [max(1, int(_STEP_MM / spacing)) for spacing in fine.spacing_mm]
-        array = resampled(regions.values, regions.geometry, _thinned(fine, factors))
+        grid = _thinned(fine, factors)
+        array = resampled(regions.values, regions.geometry, grid)
         matrix = matrix @ _of_every(factors)
     node.SetAndObserveImageData(image_data(array))
     node.SetIJKToRASMatrix(vtk_matrix(matrix))
     node.SetAndObserveTransformNodeID(transform_id)
+    node.SetAttribute(_PLACE_ATTRIBUTE, _index_of(regions.most_unusual_place, grid))
     if node.GetDisplayNode() is None:
         _colour(scene, node, case)
     return node
@@ -89,12 +102,21 @@ def set_overlay_visible(scene: Any, case: str, on: bool) -> bool:
             view.SetForegroundVolumeID(overlay.GetID())
             view.SetForegroundOpacity(_opacity_of(overlay))
         elif not on and is_over:
-            view.SetForegroundVolumeID(view.GetNodeReferenceID(_BEFORE_REFERENCE))
-            view.SetForegroundOpacity(float(view.GetAttribute(_BEFORE_ATTRIBUTE) or 0.0))
-            view.SetNodeReferenceID(_BEFORE_REFERENCE, None)
-            view.RemoveAttribute(_BEFORE_ATTRIBUTE)
+            _take_out(view)
     _show_legend(scene, overlay, on)
     return True
+
+
+def take_strays_out(scene: Any) -> None:
+    """Take each overlay out of the views that show another volume than its own by now; what stood there comes back."""
+    for view in list(_all_views(scene)):
+        overlay = scene.GetNodeByID(view.GetForegroundVolumeID() or "")
+        if overlay is None or overlay.GetAttribute(ROLE_ATTRIBUTE) != REGIONS_ROLE:
+            continue
+        case = text_of(overlay.GetAttribute(CASE_ATTRIBUTE) or "")
+        if view not in _views_of(scene, case):
+            _take_out(view)
+            _show_legend(scene, overlay, is_overlay_visible(scene, case))
 
 
 def set_overlay_opacity(scene: Any, case: str, opacity: float) -> bool:
@@ -129,19 +151,20 @@ def most_unusual_place_shown(scene: Any, case: str) -> tuple[float, float, float
     """The same of the overlay as it lies in the scene now: after a scene was opened, or the volume was moved.
 
     Returns:
-        The centre of the overlay's most unusual voxel in the world (RAS, mm); None without an overlay.
+        The centre of the voxel in which the most unusual cell has its centre, in the world (RAS, mm); None without an
+        overlay, or where no cell lies in the body.
     """
     overlay = existing_overlay(scene, case)
-    if overlay is None or overlay.GetImageData() is None:
+    # Not the overlay's largest voxel: beyond the outermost cells' centres a value is continued to the image's edge, and
+    # between centres it is smoothed, so that a lesser cell at the edge would win.
+    place = None if overlay is None else overlay.GetAttribute(_PLACE_ATTRIBUTE)
+    if overlay is None or not place:
         return None
-    array = array_from_image_data(overlay.GetImageData())
-    if not (array > 0).any():
-        return None
-    k, j, i = np.unravel_index(int(array.argmax()), array.shape)
+    i, j, k = (float(number) for number in place.split())
     matrix = vtk.vtkMatrix4x4()
     overlay.GetIJKToRASMatrix(matrix)
     world = [0.0, 0.0, 0.0]
-    overlay.TransformPointToWorld(matrix.MultiplyPoint((float(i), float(j), float(k), 1.0))[:3], world)
+    overlay.TransformPointToWorld(matrix.MultiplyPoint((i, j, k, 1.0))[:3], world)
     right, anterior, superior = world
     return right, anterior, superior
 
@@ -188,6 +211,13 @@ def _ramp() -> FloatArray:
     return np.stack([np.clip(3 * share, 0, 1), np.clip(3 * share - 1, 0, 1), np.clip(3 * share - 2, 0, 1)], axis=1)
 
 
+def _take_out(view: Any) -> None:
+    view.SetForegroundVolumeID(view.GetNodeReferenceID(_BEFORE_REFERENCE))
+    view.SetForegroundOpacity(float(view.GetAttribute(_BEFORE_ATTRIBUTE) or 0.0))
+    view.SetNodeReferenceID(_BEFORE_REFERENCE, None)
+    view.RemoveAttribute(_BEFORE_ATTRIBUTE)
+
+
 def _all_views(scene: Any) -> Iterator[Any]:
     for index in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode")):
         yield scene.GetNthNodeByClass(index, "vtkMRMLSliceCompositeNode")
@@ -208,6 +238,14 @@ def _image_grid(assessment: Assessment) -> Geometry | None:
         if image is not None:
             return image.geometry
     return None
+
+
+def _index_of(place: tuple[float, float, float] | None, grid: Geometry) -> str | None:
+    """The voxel of a grid in which a place (LPS, mm) lies, or the nearest to it."""
+    if place is None:
+        return None
+    index = grid.lps_to_ijk(np.array([place]))[0].round()
+    return " ".join(f"{int(number)}" for number in np.clip(index, 0, np.array(grid.size_ijk) - 1))
 
 
 def _of_every(factors: list[int]) -> FloatArray:

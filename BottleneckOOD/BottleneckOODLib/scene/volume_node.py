@@ -17,6 +17,7 @@ from BottleneckOODLib.scene.grids import (
     vtk_matrix,
 )
 from BottleneckOODLib.scene.naming import node_name
+from BottleneckOODLib.scene.nodes import ROLE_ATTRIBUTE
 from BottleneckOODLib.scene.transformed_volume import world_voxels
 
 __all__ = [
@@ -58,6 +59,8 @@ def refusal_of(node: Any) -> str | None:
     for class_name, why in _KINDS:
         if node.IsA(class_name):
             return f"{name} {why}."
+    if node.GetAttribute(ROLE_ATTRIBUTE):
+        return f"{name} was made of a result; choose the scan that it was made of."
     if not node.IsA("vtkMRMLScalarVolumeNode"):
         return f"{name} is no volume; choose a grey-scale volume."
     return _refusal_of_voxels(node.GetImageData(), name)

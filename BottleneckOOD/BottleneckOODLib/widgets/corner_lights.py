@@ -20,11 +20,16 @@ class CornerLights:
     Args:
         scene: The ``vtkMRMLScene``.
         hidden: Whether the light must not be told now (the reader rates first).
+        other_volume: Called when a view shows another volume.
     """
 
-    def __init__(self, scene: Any, hidden: Callable[[Assessment], bool]) -> None:
+    def __init__(
+        self, scene: Any, hidden: Callable[[Assessment], bool], other_volume: Callable[[], None] = lambda: None
+    ) -> None:
         self._scene = scene
         self._hidden = hidden
+        self._other_volume = other_volume
+        self._backgrounds: dict[str, str | None] = {}
         self._lights: dict[str, tuple[CornerLight, Any]] = {}
         self._observed: list[tuple[Any, int]] = []
 
@@ -38,7 +43,15 @@ class CornerLights:
             renderer = widget.sliceView().renderWindow().GetRenderers().GetFirstRenderer()
             composite = widget.sliceLogic().GetSliceCompositeNode()
             self._lights[name] = (CornerLight(renderer), widget)
-            self._observed.append((composite, composite.AddObserver(_MODIFIED, self.refresh)))
+            self._observed.append((composite, composite.AddObserver(_MODIFIED, self._view_changed)))
+        self.refresh()
+
+    def _view_changed(self, *_unused: Any) -> None:
+        composites = ((name, widget.sliceLogic().GetSliceCompositeNode()) for name, (_, widget) in self._lights.items())
+        backgrounds = {name: composite.GetBackgroundVolumeID() for name, composite in composites}
+        if backgrounds != self._backgrounds:
+            self._backgrounds = backgrounds
+            self._other_volume()
         self.refresh()
 
     def refresh(self, *_unused: Any) -> None:

@@ -16,7 +16,7 @@ from BottleneckOODLib.errors import InputError
 from BottleneckOODLib.imaging.volume import Volume
 from BottleneckOODLib.model.gpu_facts import DeviceFacts
 from BottleneckOODLib.panel.bug_report import bug_report
-from BottleneckOODLib.panel.panel_state import PanelState, device_words
+from BottleneckOODLib.panel.panel_state import PanelState, ResultState, device_words
 from BottleneckOODLib.panel.review_model import ReviewModel
 from BottleneckOODLib.panel.view_model import JobRunner, PanelViewModel
 from BottleneckOODLib.scene.case_name import case_id_for
@@ -75,8 +75,9 @@ class Panel:
         self._assessment: Assessment | None = None
         self._running_on: str | None = None
         self._chosen_while_busy = False
+        self._drawn: tuple[ResultState | None, bool, Assessment | None] | None = None
         self.review_model = ReviewModel(SceneDecisions(scene))
-        self._corners = CornerLights(scene, self.review_model.hides)
+        self._corners = CornerLights(scene, self.review_model.hides, self._views_changed)
         self.view_model = PanelViewModel(
             runner,
             self._read_case,
@@ -233,7 +234,12 @@ class Panel:
         state = self._told()
         self.case.draw(state)
         self._reference.draw(state)
-        self._draw_result()
+        # How far a run is changes nothing of a result: what the user has done in the views meanwhile stays.
+        if self._drawn != self._to_draw():
+            self._draw_result()
+
+    def _to_draw(self) -> tuple[ResultState | None, bool, Assessment | None]:
+        return self.view_model.state.result, self.review_model.state.light_hidden, self._assessment
 
     def _told(self) -> PanelState:
         """What may be shown: a preliminary light would tell the light before the reader has rated."""
@@ -242,6 +248,7 @@ class Panel:
         return replace(state, message="") if untold else state
 
     def _draw_result(self) -> None:
+        self._drawn = self._to_draw()
         state, hidden = self.view_model.state, self.review_model.state.light_hidden
         self._result.draw(state.result, self.case.intended_use, light_hidden=hidden)
         self._map.draw(state.result, light_hidden=hidden)
@@ -272,6 +279,10 @@ class Panel:
         if found != self._assessment:
             self._volume_chosen(node)
         self._corners.refresh()
+
+    def _views_changed(self) -> None:
+        """A view shows another volume."""
+        self._regions.follow_the_views()
 
     def _scene_closes(self, *_unused: Any) -> None:
         self._runner.stop()

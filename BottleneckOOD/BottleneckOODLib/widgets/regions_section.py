@@ -12,6 +12,7 @@ from BottleneckOODLib.scene.overlay import (
     most_unusual_place_shown,
     set_overlay_opacity,
     set_overlay_visible,
+    take_strays_out,
 )
 from BottleneckOODLib.translation import _
 
@@ -55,6 +56,11 @@ class RegionsSection:
         place = None if case is None or self._hidden else most_unusual_place_shown(self._scene, case)
         if place is not None:
             jump_to(self._scene, place)
+
+    def follow_the_views(self) -> None:
+        """A view shows another volume: no overlay lies over a volume that is not its own."""
+        take_strays_out(self._scene)
+        self._apply()
 
     def _apply(self, *_unused: Any) -> None:
         case = self._case()
