@@ -108,9 +108,10 @@ class BottleneckOODWidget(ScriptedLoadableModuleWidget):
     def cleanup(self):
         """The module is closed for good."""
         if self.panel is not None:
-            # A reload only hides the widgets: those of before must not go on choosing volumes.
-            self.root.setMRMLScene(None)
             self.panel.close()
+            # A reload only hides the widgets: those of before must not go on choosing volumes.
+            self.ui.volumeSelector.blockSignals(True)
+            self.root.setMRMLScene(None)
             self.panel = None
             self.logic.close()
 
