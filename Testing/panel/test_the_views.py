@@ -59,6 +59,15 @@ def test_a_view_that_a_new_layout_brings_shows_the_light_too(a_panel: Any, a_sho
     assert "Very unusual" in corner_words("Red+")
 
 
+def test_what_is_hidden_or_drawn_in_another_module_stays_so(a_panel: Any, a_shown_case: Any) -> None:
+    mask = a_shown_case.GetScene().GetFirstNodeByClass("vtkMRMLSegmentationNode")
+    mask.GetDisplayNode().SetVisibility(False)
+    mask.CreateClosedSurfaceRepresentation()
+    a_panel.panel._draw()
+    assert not mask.GetDisplayNode().GetVisibility()
+    assert mask.GetSegmentation().ContainsRepresentation("Closed surface")
+
+
 def test_after_a_reload_the_old_panel_is_deaf_and_the_new_one_open(a_panel: Any, a_shown_case: Any) -> None:
     slicer.util.setSliceViewerLayers(background=a_shown_case)
     a_panel.onReload()

@@ -34,6 +34,7 @@ class ViewSection:
         self._scene = scene
         self._case = case
         self._layout_before: int | None = None
+        self._applied_to: str | None = None
         ui.maskCheckBox.connect("toggled(bool)", self._apply)
         ui.outlineCheckBox.connect("toggled(bool)", self._apply)
         ui.fillCheckBox.connect("toggled(bool)", self._apply)
@@ -46,7 +47,10 @@ class ViewSection:
         ui = self._ui
         for widget in (ui.maskCheckBox, ui.outlineCheckBox, ui.fillCheckBox, ui.surfaceCheckBox, ui.jumpLiverButton):
             widget.enabled = has_mask
-        if has_mask:
+        case = self._case() if has_mask else None
+        if case != self._applied_to:
+            # Once a case: from then on whatever is hidden or drawn elsewhere, as in the Data module, stays so.
+            self._applied_to = case
             self._apply()
             self._apply_surface()
 
