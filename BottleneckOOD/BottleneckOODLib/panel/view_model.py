@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.errors import UserError
+from BottleneckOODLib.imaging.reading import safe_name
 from BottleneckOODLib.imaging.volume import Volume
 from BottleneckOODLib.model.gpu_facts import DeviceFacts
 from BottleneckOODLib.panel.panel_state import ASSESS, BUILD, CANCEL, STOPPING, PanelState, progress_words, result_state
@@ -22,6 +23,7 @@ Job = Literal["", "assess", "build"]
 _STARTS = _("Segments the liver and tells how unusual the case is.")
 _STOPS = _("Stops the run; the scene stays as it is.")
 _LOOKS = _("Looking for devices...")
+_NAME_TOLD = 60
 _ASKS_FIRST = _("Choose what kind of image the volume is first.")
 
 
@@ -137,6 +139,11 @@ class PanelViewModel:
             return
         if not cases or not name or self._references_folder is None:
             self._stand(replace(self.state, build_message=_("Choose the cases, and give the reference a name.")))
+            return
+        if safe_name(name) != name:
+            # A name with a separator or dots would lead out of the folder of references.
+            told = f"A reference cannot be named {name[:_NAME_TOLD]}; use letters, digits, spaces, hyphens and underscores."
+            self._stand(replace(self.state, build_message=told))
             return
         output = self._references_folder / name
         self._start(
