@@ -142,7 +142,7 @@ class PanelViewModel:
             return
         if safe_name(name) != name:
             # A name with a separator or dots would lead out of the folder of references.
-            told = f"A reference cannot be named {name[:_NAME_TOLD]}; use letters, digits, spaces, hyphens and underscores."
+            told = f"A reference cannot be named {name[:_NAME_TOLD]}; use letters, digits, spaces and hyphens."
             self._stand(replace(self.state, build_message=told))
             return
         output = self._references_folder / name

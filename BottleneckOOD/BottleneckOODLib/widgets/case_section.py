@@ -72,11 +72,13 @@ class CaseSection:
         told = str(self._ui.modalitySelector.itemData(self._ui.modalitySelector.currentIndex))
         return "CT" if told == "CT" else "MR" if told == "MR" else "unknown"
 
-    def ask_modality(self, needed: bool) -> None:
-        """Show or hide the question what kind of image it is."""
+    def ask_modality(self, needed: bool, told: str = "unknown") -> None:
+        """Show or hide the question what kind of image it is, with the answer that is known by now."""
         self._ui.modalityLabel.visible = needed
         self._ui.modalitySelector.visible = needed
-        self._ui.modalitySelector.currentIndex = 0
+        blocked = self._ui.modalitySelector.blockSignals(True)
+        self._ui.modalitySelector.currentIndex = max(0, int(self._ui.modalitySelector.findData(told)))
+        self._ui.modalitySelector.blockSignals(blocked)
 
     def fill_models(self, chosen: str = "demo") -> None:
         """The models that can be chosen, and for the chosen one its references."""

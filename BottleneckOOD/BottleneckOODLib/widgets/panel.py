@@ -213,9 +213,12 @@ class Panel:
         refusal = None if node is None else refusal_of(node)
         usable = None if refusal is not None else node
         unknown = usable is not None and modality_of(usable, dicom_tag) == "unknown"
-        self.case.ask_modality(unknown)
         self._take(None if usable is None else case_on(usable))
-        self.view_model.volume_chosen(None if usable is None else str(usable.GetName()), modality_needed=unknown)
+        # Who has told it once is not asked again.
+        told = "unknown" if self._assessment is None else self._assessment.input.modality
+        self.case.ask_modality(unknown, told)
+        asks = unknown and self.case.modality_told == "unknown"
+        self.view_model.volume_chosen(None if usable is None else str(usable.GetName()), modality_needed=asks)
         if refusal is not None:
             self.view_model.tell(refusal)
         if self._assessment is not None:
@@ -224,9 +227,11 @@ class Panel:
 
     def _modality_told(self, *_unused: Any) -> None:
         node = self.case.volume_node
-        if node is not None and self._assessment is None:
+        if node is not None:
             unknown = self.case.modality_told == "unknown"
             self.view_model.volume_chosen(str(node.GetName()), modality_needed=unknown)
+            if self._assessment is not None:
+                self.view_model.show_saved(self._assessment)
 
     def _draw(self) -> None:
         if self._runner.expects_news and not self._timer.active:
@@ -285,7 +290,9 @@ class Panel:
         self._regions.follow_the_views()
 
     def _scene_closes(self, *_unused: Any) -> None:
-        self._runner.stop()
+        # A reference that is being built has nothing to do with the scene.
+        if self._running_on is not None:
+            self._runner.stop()
         self._running_on = None
         self.review_model.forget()
 
