@@ -121,6 +121,25 @@ def test_the_installation_can_be_stopped(the_application: Host, monkeypatch: pyt
     assert "can be started again" in the_application.asked[-1].text
 
 
+def test_whoever_presses_again_while_it_installs_starts_no_second_installation(
+    the_application: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pip = ScriptedPip(0, 0)
+    ready = readiness([MISSING, Plan()], pip)
+    told, poll = [], pip.poll
+
+    def poll_as_somebody_presses_again() -> list[Any]:
+        told.append(ready())
+        return poll()
+
+    monkeypatch.setattr(pip, "poll", poll_as_somebody_presses_again)
+    the_application.answers.append("Ok")
+    assert ready()
+    assert told
+    assert not any(told)
+    assert len(the_application.asked) == 1
+
+
 def test_with_the_pytorch_extension_torch_s_build_is_chosen(
     the_application: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:

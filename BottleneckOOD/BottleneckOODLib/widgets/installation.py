@@ -47,6 +47,7 @@ class Readiness:
         self._nothing_missing = False
         self._declined = False
         self._looking: Future[Plan] | None = None
+        self._installing = False
 
     def look_ahead(self) -> None:
         """Look for what is missing in another thread, so that the first job does not wait for it."""
@@ -59,6 +60,9 @@ class Readiness:
         """Whether the model can run: everything it needs is there, or was installed now."""
         if self._nothing_missing:
             return True
+        if self._installing:
+            # The dialog of the first one blocks nothing: whoever presses again waits for it.
+            return False
         looking, self._looking = self._looking, None
         plan = self._find() if looking is None else looking.result()
         if not plan.packages:
@@ -70,7 +74,11 @@ class Readiness:
         if self._another_runs() or not slicer.util.confirmOkCancelDisplay(plan.question, windowTitle=_TITLE):
             self._declined = True
             return not plan.needed
-        outcome = self._carried_out(plan)
+        self._installing = True
+        try:
+            outcome = self._carried_out(plan)
+        finally:
+            self._installing = False
         self._nothing_missing = outcome.complete
         if not outcome.complete:
             slicer.util.errorDisplay(outcome.sentence, windowTitle=_TITLE, detailedText=outcome.log)
