@@ -177,7 +177,7 @@ def test_the_demo_writes_every_file_of_a_case(the_demo: subprocess.CompletedProc
     assert the_demo.returncode == 0
     for sample in SAMPLES:
         files = {path.name: path.stat().st_size for path in (elsewhere / "results" / sample).iterdir()}
-        assert set(files) == {"assessment.json", "overview.png", "segmentation.seg.nrrd"}
+        assert set(files) == {"assessment.json", "overview.png", "segmentation.seg.nrrd", "unusual-regions.nrrd"}
         assert min(files.values()) > 100
 
 

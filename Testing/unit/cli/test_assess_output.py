@@ -60,7 +60,8 @@ def test_a_small_scan_is_judged_and_has_all_its_files(a_scan: Path, tmp_path: Pa
     assert assess(a_scan, "--output", tmp_path / "out") == 0
     record = json.loads((tmp_path / "out" / "a" / "assessment.json").read_text(encoding="utf-8"))
     assert record["ood"]["light"] in {"green", "amber", "red"}, record["ood"]["sentence"]
-    assert files_under(tmp_path / "out" / "a") == {"assessment.json", "overview.png", "segmentation.seg.nrrd"}
+    usual = {"assessment.json", "overview.png", "segmentation.seg.nrrd", "unusual-regions.nrrd"}
+    assert files_under(tmp_path / "out" / "a") == usual
 
 
 def test_json_is_the_saved_record_and_nothing_else(a_scan: Path, tmp_path: Path, capfd: CaptureFd) -> None:

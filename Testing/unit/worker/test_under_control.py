@@ -94,9 +94,11 @@ def test_stopping_at_twenty_random_moments(
         a_client.assess(a_larger_volume, f"case-{number}", **small_model)
         assert a_client._process is not None
         exchanges.add(a_client._process.exchange)
+        # At a random time, which a quick machine may have finished by, or after a random number of messages.
         end = time.monotonic() + moments.uniform(0, cold if number % 5 == 0 else cold / 4)
+        enough = None if number % 2 == 0 else moments.randint(0, 3)
         events: list[Event] = []
-        while time.monotonic() < end and a_client.busy:
+        while a_client.busy and (time.monotonic() < end if enough is None else len(events) < enough):
             events += a_client.poll()
             time.sleep(0.002)
         if a_client.busy:
@@ -112,7 +114,7 @@ def test_stopping_at_twenty_random_moments(
         assert set(left_in(a_client)) <= {"worker.log"}
         current = None if a_client._process is None else a_client._process.exchange
         assert not [path for path in exchanges if path.exists() and path != current]
-    assert stopped > N_MOMENTS / 2
+    assert stopped >= N_MOMENTS / 2
     a_client.assess(a_larger_volume, "after all", **small_model)
     done = until(a_client)[-1]
     assert isinstance(done, Done)
