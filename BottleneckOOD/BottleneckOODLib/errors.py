@@ -10,6 +10,7 @@
             DeviceError                 the asked device is not there
             ReferenceSetError           a reference folder is missing, damaged or unsuitable
                 ReferenceMismatchError  the reference was made by another model, or its arrays do not fit the case
+            EvaluationError             an embedding, a table or a setting of an evaluation cannot be used
             OutputError                 a result cannot be written, or exists already
             DependencyError             an optional package or a system library is missing
         Cancelled                       the user stopped the run; not a failure
@@ -58,6 +59,10 @@ class ReferenceSetError(UserError):
 
 class ReferenceMismatchError(ReferenceSetError):
     """The reference was made by another model, or its features do not fit the case."""
+
+
+class EvaluationError(UserError):
+    """An embedding, a table or a setting of an evaluation cannot be used."""
 
 
 class OutputError(UserError):

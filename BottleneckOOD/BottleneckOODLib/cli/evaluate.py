@@ -1,0 +1,164 @@
+"""``bottleneck-ood evaluate``: how well scores of saved embeddings find failed segmentations."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from BottleneckOODLib.cli.parsing import add_command, positive_number, whole_number
+from BottleneckOODLib.errors import Cancelled, EvaluationError
+
+# As evaluation/settings.py has them, which would make --help slow; a test compares.
+MODES = ("deployable", "paper")
+REDUCERS = ("none", "avgpool", "pca", "tsne", "umap")
+DETECTORS = ("knn", "knn_mean", "knn_cosine", "md", "md_pinv", "residual")
+_NOTES = """\
+Embeddings are .npy or .pt files, one a case, of shape (windows, C, z, y, x), (C, z, y, x) or (d,); no code in them is
+run. The table has the columns "filename" and "DICE_Score", and may have "HD" and "SD"; it has a line for each test
+case, and may have lines for training cases. Names match without folder and extension, dots and all.
+
+In deployable mode everything is fitted on the training cases, each test case is scored alone, and the configuration is
+picked without the test cases. In paper mode the published definitions hold to the digit: maps are fitted on training
+and test cases together, and threshold and configuration come from the test cases. Run both into one folder, and the
+report sets them side by side."""
+
+
+def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb."""
+    parser = add_command(
+        verbs,
+        "evaluate",
+        "evaluate scores on folders of saved embeddings",
+        [
+            "bottleneck-ood evaluate --train train --test test --performance dice.csv --output results",
+            "bottleneck-ood evaluate --train train --test test --performance dice.csv --output results --mode paper",
+            "bottleneck-ood evaluate --train train --test test --performance dice.csv --output quick "
+            "--reducers none,avgpool,pca --threshold median",
+        ],
+        notes=_NOTES,
+    )
+    parser.add_argument("--train", required=True, type=Path, metavar="DIR", help="embeddings of the training cases")
+    parser.add_argument("--test", required=True, type=Path, metavar="DIR", help="embeddings of the test cases")
+    parser.add_argument("--performance", required=True, type=Path, metavar="CSV", help="Dice of each test case")
+    parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder for tables and report")
+    parser.add_argument("--mode", choices=MODES, default=MODES[0], help="which protocol (default: deployable)")
+    parser.add_argument(
+        "--threshold",
+        type=_threshold,
+        default=0.95,
+        metavar="DICE",
+        help="a case with this Dice or less is out of distribution; a number, or median (default: 0.95)",
+    )
+    parser.add_argument(
+        "--reducers",
+        type=_several("--reducers", REDUCERS),
+        metavar="NAMES",
+        help=f"which reducers, by commas: {', '.join(REDUCERS)} (default: all of them)",
+    )
+    parser.add_argument(
+        "--detectors",
+        type=_several("--detectors", DETECTORS),
+        metavar="NAMES",
+        help=f"which detectors, by commas: {', '.join(DETECTORS)}; paper mode has knn and md (default: knn and md)",
+    )
+    parser.add_argument(
+        "--k",
+        type=positive_number("--k"),
+        nargs="+",
+        metavar="K",
+        help="neighbours: counts, or shares of the training cases below 1 (default: powers of 2 up to 256)",
+    )
+    parser.add_argument(
+        "--components",
+        type=whole_number("--components", least=1),
+        nargs="+",
+        metavar="N",
+        help="components of PCA and UMAP (default: powers of 2 up to 256)",
+    )
+    parser.add_argument(
+        "--windows",
+        choices=("none", "mean", "max"),
+        default="none",
+        help="how the sliding-window axis is pooled (default: none)",
+    )
+    parser.add_argument(
+        "--bootstrap",
+        type=whole_number("--bootstrap", least=1),
+        default=1000,
+        metavar="N",
+        help="resamples of each interval (default: 1000)",
+    )
+    parser.add_argument("--resume", action="store_true", help="go on where the same evaluation was stopped")
+    parser.add_argument("--overwrite", action="store_true", help="replace results of this mode")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Evaluate, and say where the report lies."""
+    from BottleneckOODLib.atomic_folder import check_writable  # noqa: PLC0415 - keeps --help fast
+    from BottleneckOODLib.cli.console import ConsoleProgress, stopping_on_interrupt  # noqa: PLC0415
+    from BottleneckOODLib.evaluation.running import Inputs, evaluate  # noqa: PLC0415
+    from BottleneckOODLib.evaluation.settings import Settings  # noqa: PLC0415
+    from BottleneckOODLib.evaluation.tables import REPORT, RESULTS  # noqa: PLC0415
+    from BottleneckOODLib.model.tensor_reading import read_tensor  # noqa: PLC0415
+
+    check_writable(arguments.output)
+    settings = Settings(
+        mode=arguments.mode,
+        reducers=arguments.reducers or REDUCERS,
+        detectors=arguments.detectors or ("knn", "md"),
+        neighbours=tuple(arguments.k or ()),
+        components=tuple(arguments.components or ()),
+        windows=arguments.windows,
+        threshold=arguments.threshold,
+        n_bootstrap=arguments.bootstrap,
+    )
+    progress = ConsoleProgress(f"evaluate ({arguments.mode})")
+    with stopping_on_interrupt() as cancel:
+        try:
+            notes = evaluate(
+                Inputs(arguments.train, arguments.test, arguments.performance),
+                arguments.output,
+                settings,
+                read_tensor,
+                resume=arguments.resume,
+                overwrite=arguments.overwrite,
+                progress=progress,
+                cancel=cancel,
+            )
+        except Cancelled:
+            progress.done()
+            print("bottleneck-ood: what was done is kept; go on with --resume.", file=sys.stderr)
+            raise
+    progress.done()
+    for note in notes:
+        print(f"note: {note}")
+    print(f"The report of {arguments.mode} mode lies in {arguments.output / REPORT}, its figures in {RESULTS} there.")
+    return 0
+
+
+def _threshold(text: str) -> float | str:
+    if text.strip().lower() == "median":
+        return "median"
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        message = f"--threshold is {text}; give a Dice from 0 to 1, or median."
+        raise EvaluationError(message)
+    return value
+
+
+def _several(option: str, known: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
+    def read(text: str) -> tuple[str, ...]:
+        names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+        unknown = [name for name in names if name not in known]
+        if unknown or not names:
+            message = f"{option} is {text}; give some of {', '.join(known)}, by commas."
+            raise EvaluationError(message)
+        return names
+
+    return read

@@ -1,0 +1,3 @@
+"""Evaluating scores on folders of saved embeddings: the published protocol, and one that can be deployed."""
+
+__all__: list[str] = []
