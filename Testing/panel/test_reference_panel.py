@@ -49,6 +49,14 @@ def test_a_reference_goes_into_the_user_s_own_folder(a_build: PanelSession, name
     assert (output.name, output.parent.name) == (name, "references")
 
 
+def test_one_that_is_there_already_is_kept(a_build: PanelSession, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    a_build.widget.panel.view_model._references_folder = tmp_path
+    press(a_build, "mine")
+    assert a_build.runner.built == []
+    assert "exists already and was kept" in a_build.ui.referenceNote.text()
+
+
 def test_it_has_progress_and_can_be_stopped(a_build: PanelSession) -> None:
     press(a_build, "mine")
     a_build.hear(Working(1, "Case 3 of 20", 0.15, 100.0, ""))
@@ -65,9 +73,9 @@ def test_it_goes_on_when_the_scene_is_closed(a_build: PanelSession) -> None:
     press(a_build, "mine")
     a_build.scene.Clear()
     assert a_build.runner.stops == 0
-    a_build.hear(Built(Path("references") / "mine", 21, 1, ("case-4: cannot be read",)))
+    a_build.hear(Built(Path("references") / "mine", 21, 1, ("case-4: it is empty; copy it again.",)))
     assert "21 cases" in a_build.ui.referenceNote.text()
-    assert "case-4" in a_build.ui.referenceNote.text()
+    assert a_build.ui.referenceNote.text().endswith(": case-4: it is empty; copy it again.")
 
 
 def test_the_result_on_the_panel_stays_while_it_is_built(a_build: PanelSession) -> None:

@@ -142,10 +142,14 @@ class PanelViewModel:
             return
         if safe_name(name) != name:
             # A name with a separator or dots would lead out of the folder of references.
-            told = f"A reference cannot be named {name[:_NAME_TOLD]}; use letters, digits, spaces and hyphens."
-            self._stand(replace(self.state, build_message=told))
+            told = _("A reference cannot be named {name}; use letters, digits, spaces and hyphens.")
+            self._stand(replace(self.state, build_message=told.format(name=name[:_NAME_TOLD])))
             return
         output = self._references_folder / name
+        if output.exists():
+            told = _("A reference named {name} exists already and was kept; give the new one another name.")
+            self._stand(replace(self.state, build_message=told.format(name=name)))
+            return
         self._start(
             "build",
             lambda: self._runner.build_reference(Path(cases), name, output, model=self.model, device=self.device),
@@ -267,7 +271,8 @@ class PanelViewModel:
         told = _("The reference {name} was built from {count} cases.").format(name=name, count=built.n_cases)
         if built.n_left_out:
             left_out = _("Left out were {count}: {reasons}.")
-            told += " " + left_out.format(count=built.n_left_out, reasons="; ".join(built.left_out))
+            reasons = "; ".join(reason.rstrip(".") for reason in built.left_out)
+            told += " " + left_out.format(count=built.n_left_out, reasons=reasons)
         self._stand(self._at_rest(build_message=told))
         self._reference_built(name)
 
