@@ -19,7 +19,10 @@ from BottleneckOODLib.assessment.wording import MAP_AXIS, STATE_WORDS
 from BottleneckOODLib.imaging.volume import LabelVolume
 from BottleneckOODLib.imaging.writing import terminology_entry
 from BottleneckOODLib.ood.placement import Placement
-from BottleneckOODLib.scene.show import CASE_ATTRIBUTE, DECISIONS_ROLE, ROLE_ATTRIBUTE, ShownNodes, show
+from BottleneckOODLib.scene.nodes import CASE_ATTRIBUTE, DECISIONS_ROLE, ROLE_ATTRIBUTE, node_for
+from BottleneckOODLib.scene.nodes import nodes_of as nodes_of_the_case
+from BottleneckOODLib.scene.show import ShownNodes, show
+from BottleneckOODLib.scene.shown_case import case_on
 from BottleneckOODLib.scene.volume_node import add_volume_node, array_from_image_data
 
 MakeAssessment = Callable[..., Assessment]
@@ -305,3 +308,45 @@ def test_removing_the_shown_nodes_leaves_the_scene_as_it_was(a_scene: Any, an_as
     assert nodes_of(a_scene) == before
     show(an_assessment, a_scene, volume_node)
     assert len(nodes_of(a_scene) - before) == len(added)
+
+
+@pytest.mark.parametrize("part", ["show_mask", "show_overlay", "show_map"])
+@pytest.mark.parametrize("before", [True, False])
+def test_what_could_not_be_shown_whole_leaves_no_light(
+    a_scene: Any,
+    make_assessment: MakeAssessment,
+    monkeypatch: pytest.MonkeyPatch,
+    scene_state: Any,
+    part: str,
+    before: bool,
+) -> None:
+    """A light never stands over the mask, the overlay or the map of another run."""
+    volume = make_assessment().volume
+    assert volume is not None
+    volume_node = add_volume_node(a_scene, volume)
+    alone = scene_state(a_scene)
+    if before:
+        show(make_assessment("red"), a_scene, volume_node)
+
+    def fails(*_: Any) -> None:
+        record = next((node for node in a_scene.GetNodesByClass("vtkMRMLTextNode") if node.GetText()), None)
+        # Until everything stands, no record tells of the new run.
+        assert record is None or json.loads(record.GetText())["ood"]["light"] == "red"
+        raise MemoryError
+
+    monkeypatch.setattr(f"BottleneckOODLib.scene.show.{part}", fails)
+    with pytest.raises(MemoryError):
+        show(make_assessment("green"), a_scene, volume_node)
+    assert case_on(volume_node) is None
+    assert scene_state(a_scene) == alone
+
+
+def test_decisions_outlive_a_result_that_could_not_be_shown(
+    a_scene: Any, make_assessment: MakeAssessment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show(make_assessment("red"), a_scene)
+    decisions = node_for(a_scene, "vtkMRMLTextNode", "case-7", DECISIONS_ROLE, "case-7 decisions")
+    monkeypatch.setattr("BottleneckOODLib.scene.show.show_mask", lambda *_: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        show(make_assessment("green"), a_scene)
+    assert nodes_of_the_case(a_scene, "case-7") == [decisions]

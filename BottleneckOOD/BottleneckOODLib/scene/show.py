@@ -10,7 +10,7 @@ from BottleneckOODLib.assessment.record import record_text
 from BottleneckOODLib.errors import InputError
 from BottleneckOODLib.scene.case_name import frame_of_case
 from BottleneckOODLib.scene.mask import show_mask
-from BottleneckOODLib.scene.naming import attribute_of
+from BottleneckOODLib.scene.naming import attribute_of, text_of
 from BottleneckOODLib.scene.nodes import (
     CASE_ATTRIBUTE,
     DECISIONS_ROLE,
@@ -63,22 +63,32 @@ def show(assessment: Assessment, scene: Any, volume_node: Any = None, *, colour_
         volume_node: The case's ``vtkMRMLScalarVolumeNode``: the record refers to it, and the mask lies on it. None
             leaves what an earlier call said of it.
         colour_by: What the training cases on the map are grouped by, see ``show_map``.
+
+    Raises:
+        Exception: Whatever stopped it, such as too little memory; the case's nodes are gone then, but for decisions.
     """
     # What cannot be written as a record fails here, before the scene is touched.
     text = record_text(assessment)
     scene.SaveStateForUndo()
-    record = node_for(scene, "vtkMRMLTextNode", assessment.case_id, RECORD_ROLE, f"{assessment.case_id} assessment")
-    is_restored = assessment.segmentation is None and _is_of_this_run(record, assessment)
-    if not is_restored:
+    case = assessment.case_id
+    record = existing_node(scene, "vtkMRMLTextNode", case, RECORD_ROLE)
+    if record is not None and assessment.segmentation is None and _is_of_this_run(record, assessment):
+        _refer(record, volume_node)
+        # Its mask is the segmentation node that stands here.
+        segmentation = existing_node(scene, "vtkMRMLSegmentationNode", case, SEGMENTATION_ROLE)
+        return _shown(assessment, scene, record, segmentation, volume_node, colour_by)
+    try:
+        _remove_what_is_not_shown_anew(assessment, scene)
+        segmentation = show_mask(assessment, scene, volume_node)
+        record = node_for(scene, "vtkMRMLTextNode", case, RECORD_ROLE, f"{case} assessment")
+        shown = _shown(assessment, scene, record, segmentation, volume_node, colour_by)
+        # The light comes last: it never stands over what is there of an earlier run.
+        _refer(record, volume_node)
         record.SetText(text)
-        if assessment.regions is None:
-            # The views get back what stood in their foreground.
-            set_overlay_visible(scene, assessment.case_id, False)
-        # An old mask or overlay beside a new light would be read as the new one's.
-        for node in nodes_of(scene, assessment.case_id):
-            if not _is_shown_anew(node.GetAttribute(ROLE_ATTRIBUTE), assessment):
-                remove_node(scene, node)
-    return _shown(assessment, scene, record, volume_node, colour_by, is_restored=is_restored)
+    except BaseException:
+        _remove_nodes(scene, case)
+        raise
+    return shown
 
 
 def remove(scene: Any, case: str, *, with_decisions: bool = False) -> None:
@@ -88,28 +98,40 @@ def remove(scene: Any, case: str, *, with_decisions: bool = False) -> None:
     switched on, it can be undone.
     """
     scene.SaveStateForUndo()
+    _remove_nodes(scene, case, with_decisions=with_decisions)
+
+
+def _remove_nodes(scene: Any, case: str, *, with_decisions: bool = False) -> None:
     set_overlay_visible(scene, case, False)
-    for node in nodes_of(scene, case):
+    # The record first: whatever stops this half-way, no light is left over.
+    for node in sorted(nodes_of(scene, case), key=lambda node: node.GetAttribute(ROLE_ATTRIBUTE) != RECORD_ROLE):
         is_decision = node.GetAttribute(ROLE_ATTRIBUTE) == DECISIONS_ROLE
         # One that was removed with another, such as a display node, has no scene any more.
         if node.GetScene() is not None and (with_decisions or not is_decision):
             remove_node(scene, node)
 
 
-def _shown(
-    assessment: Assessment, scene: Any, record: Any, volume_node: Any, colour_by: str | None, *, is_restored: bool
-) -> ShownNodes:
-    case = assessment.case_id
+def _remove_what_is_not_shown_anew(assessment: Assessment, scene: Any) -> None:
+    """An old mask or overlay beside a new light would be read as the new one's."""
+    if assessment.regions is None:
+        # The views get back what stood in their foreground.
+        set_overlay_visible(scene, assessment.case_id, False)
+    for node in nodes_of(scene, assessment.case_id):
+        if not _is_shown_anew(node.GetAttribute(ROLE_ATTRIBUTE), assessment):
+            remove_node(scene, node)
+
+
+def _refer(record: Any, volume_node: Any) -> None:
     if volume_node is not None:
         record.SetNodeReferenceID(VOLUME_REFERENCE, volume_node.GetID())
-        frame = frame_of_case(volume_node, case)
+        frame = frame_of_case(volume_node, text_of(record.GetAttribute(CASE_ATTRIBUTE)))
         record.SetAttribute(FRAME_ATTRIBUTE, None if frame is None else attribute_of(frame))
-    if is_restored:
-        # Its mask is the segmentation node that stands here.
-        segmentation = existing_node(scene, "vtkMRMLSegmentationNode", case, SEGMENTATION_ROLE)
-    else:
-        segmentation = show_mask(assessment, scene, volume_node)
-    overlay = show_overlay(assessment, scene, volume_node) or existing_overlay(scene, case)
+
+
+def _shown(
+    assessment: Assessment, scene: Any, record: Any, segmentation: Any, volume_node: Any, colour_by: str | None
+) -> ShownNodes:
+    overlay = show_overlay(assessment, scene, volume_node) or existing_overlay(scene, assessment.case_id)
     if not assessment.map_points:
         return ShownNodes(segmentation, (), None, (), None, None, record, overlay)
     on_map = show_map(assessment, scene, colour_by)
