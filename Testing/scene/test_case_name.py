@@ -188,21 +188,36 @@ def test_a_result_belongs_to_the_frame_that_was_sent_even_when_another_is_shown_
     assert found.light == "red"
 
 
-def test_a_view_shows_the_case_of_its_background_else_of_its_foreground(
-    a_scene: Any, make_assessment: MakeAssessment
+@pytest.mark.parametrize("opacity", [0.0, 0.5, 1.0])
+def test_a_view_shows_the_case_of_its_background_alone_whatever_lies_over_it(
+    a_scene: Any, make_assessment: MakeAssessment, opacity: float
 ) -> None:
     one, two, other = (a_volume(a_scene, name) for name in ("one", "two", "other"))
     assessed(make_assessment, a_scene, one, "green")
     assessed(make_assessment, a_scene, two, "red")
     view = a_view_of(a_scene, one)
     view.SetForegroundVolumeID(two.GetID())
+    view.SetForegroundOpacity(opacity)
     seen = []
-    for background in (one, two, other, None):
-        view.SetBackgroundVolumeID(None if background is None else background.GetID())
+    for background in (one, two, other):
+        view.SetBackgroundVolumeID(background.GetID())
         shown = shown_case(view)
-        assert shown is not None
-        seen.append(shown.light)
-    assert seen == ["green", "red", "red", "red"]
+        seen.append(shown and shown.light)
+    assert seen == ["green", "red", None]
+
+
+@pytest.mark.parametrize(("opacity", "light"), [(0.0, None), (0.1, "red"), (1.0, "red")])
+def test_without_a_background_a_view_shows_the_case_of_its_foreground_where_that_is_seen(
+    a_scene: Any, make_assessment: MakeAssessment, opacity: float, light: str | None
+) -> None:
+    two, other = a_volume(a_scene, "two"), a_volume(a_scene, "other")
+    assessed(make_assessment, a_scene, two, "red")
+    view = a_view_of(a_scene, two)
+    view.SetBackgroundVolumeID(None)
+    view.SetForegroundVolumeID(two.GetID())
+    view.SetForegroundOpacity(opacity)
+    shown = shown_case(view)
+    assert (shown and shown.light) == light
     view.SetForegroundVolumeID(other.GetID())
     assert shown_case(view) is None
     assert shown_case(slicer.vtkMRMLSliceCompositeNode()) is None

@@ -11,7 +11,9 @@ from BottleneckOODLib.scene.nodes import VOLUME_REFERENCE, recorded_assessment, 
 
 
 def shown_case(composite_node: Any) -> Assessment | None:
-    """The result on the volume that a slice view shows: its background, else its foreground.
+    """The result on the volume that a slice view shows: its background, or its foreground where there is no background.
+
+    A volume that lies over or under another one says nothing of that: then the view has no light.
 
     Args:
         composite_node: The view's ``vtkMRMLSliceCompositeNode``.
@@ -23,12 +25,11 @@ def shown_case(composite_node: Any) -> Assessment | None:
     scene = composite_node.GetScene()
     if scene is None:
         return None
-    for volume_id in (composite_node.GetBackgroundVolumeID(), composite_node.GetForegroundVolumeID()):
-        volume = scene.GetNodeByID(volume_id) if volume_id else None
-        found = None if volume is None else case_on(volume)
-        if found is not None:
-            return found
-    return None
+    volume_id = composite_node.GetBackgroundVolumeID()
+    if not volume_id and composite_node.GetForegroundOpacity() > 0:
+        volume_id = composite_node.GetForegroundVolumeID()
+    volume = scene.GetNodeByID(volume_id) if volume_id else None
+    return None if volume is None else case_on(volume)
 
 
 def case_on(volume_node: Any) -> Assessment | None:
