@@ -176,16 +176,42 @@ def test_a_view_shows_the_result_of_its_frame_and_none_where_that_frame_was_not_
     assert lights == ["green", None, "red"]
 
 
-def test_a_result_belongs_to_the_frame_that_was_sent_even_when_another_is_shown_by_then(
-    a_scene: Any, a_browser: Any, make_assessment: MakeAssessment
+@pytest.mark.parametrize("renamed", [None, "meanwhile", "CT [time 2.5]"])
+def test_a_result_belongs_to_the_frame_that_was_read_even_when_another_is_shown_by_then(
+    a_scene: Any, a_browser: Any, make_assessment: MakeAssessment, renamed: str | None
 ) -> None:
-    case = case_id_for(go_to(a_browser, 0))
+    proxy = go_to(a_browser, 0)
+    case, frame = case_id_for(proxy), frame_of(proxy)
+    if renamed is not None:
+        a_browser.GetMasterSequenceNode().SetName(renamed)
     proxy = go_to(a_browser, 1)
-    show(make_assessment("red", case_id=case), a_scene, proxy)
+    show(make_assessment("red", case_id=case), a_scene, proxy, frame=frame)
     assert case_on(proxy) is None
-    found = case_on(go_to(a_browser, 0))
+    proxy = go_to(a_browser, 0)
+    found = case_on(proxy)
     assert found is not None
     assert found.light == "red"
+    assert case_id_for(proxy) == case
+    # What was restored and is shown again stays that frame's.
+    show(found, a_scene, go_to(a_browser, 2))
+    assert case_on(go_to(a_browser, 2)) is None
+    assert case_on(go_to(a_browser, 0)) is not None
+
+
+@pytest.mark.parametrize(("name", "unit"), [("x" * 400, "time"), ("R&D " * 100, "time"), ("CT", "t" * 400)])
+def test_frames_of_a_long_named_sequence_are_told_apart(
+    a_scene: Any, a_browser: Any, make_assessment: MakeAssessment, name: str, unit: str
+) -> None:
+    a_browser.GetMasterSequenceNode().SetName(name)
+    a_browser.GetMasterSequenceNode().SetIndexName(unit)
+    cases = [case_id_for(go_to(a_browser, item)) for item in range(3)]
+    assert [case.endswith(f" {value:g}]") for case, value in zip(cases, VALUES, strict=True)] == [True] * 3
+    assert len(set(cases)) == 3
+    assert max(map(len, cases)) <= 120
+    for item, light in enumerate(("green", "amber", "red")):
+        assessed(make_assessment, a_scene, go_to(a_browser, item), light)
+    found = [case_on(go_to(a_browser, item)) for item in range(3)]
+    assert [one and one.light for one in found] == ["green", "amber", "red"]
 
 
 @pytest.mark.parametrize("opacity", [0.0, 0.5, 1.0])

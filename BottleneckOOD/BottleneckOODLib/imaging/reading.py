@@ -31,7 +31,7 @@ _READERS = {
     ".mhd": "MetaImageIO",
 }
 _AXES = 3
-_LONGEST_NAME = 120
+LONGEST_NAME = 120
 _GREATEST_EXTENT_MM = 3000.0
 _MAX_LABELS = 256
 _AIR_HU = -900.0
@@ -99,7 +99,7 @@ def safe_name(name: str) -> str:
     ('.._x', 'CON_', 'case', 'case 7')
     """
     readable = name.encode("utf-8", "replace").decode("utf-8")
-    cleaned = re.sub(r'[<>:"/\\|?*\x00-\x1f\x7f]', "_", readable)[:_LONGEST_NAME].rstrip(". ")
+    cleaned = re.sub(r'[<>:"/\\|?*\x00-\x1f\x7f]', "_", readable)[:LONGEST_NAME].rstrip(". ")
     if not cleaned.strip("."):
         return "case"
     return f"{cleaned}_" if cleaned.split(".")[0].lower() in _WINDOWS_DEVICES else cleaned

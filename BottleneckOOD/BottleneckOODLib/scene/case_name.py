@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from BottleneckOODLib.imaging.reading import safe_name
+from BottleneckOODLib.imaging.reading import LONGEST_NAME, safe_name
 from BottleneckOODLib.scene.naming import node_name, text_of
 from BottleneckOODLib.scene.nodes import FRAME_ATTRIBUTE, VOLUME_REFERENCE, records_in
 from BottleneckOODLib.scene.volume_node import refusal_of
+
+_LONGEST_INDEX = 30
 
 
 def case_id_for(volume_node: Any) -> str:
@@ -34,26 +35,16 @@ def case_id_for(volume_node: Any) -> str:
 
 
 def frame_of(volume_node: Any) -> str | None:
-    """The index value of the frame of a sequence that a volume shows now; None for a volume of no sequence."""
+    """The index value of the frame of a sequence that a volume shows now; None for a volume of no sequence.
+
+    Whoever reads a case asks for it then and hands it to ``show``: another frame may be shown when the result comes.
+    """
     browser, sequence = _sequence_of(volume_node)
     if sequence is None:
         return None
     selected = browser.GetSelectedItemNumber()
     master = browser.GetMasterSequenceNode()
     return "" if selected < 0 or master is None else str(master.GetNthIndexValue(selected))
-
-
-def frame_of_case(volume_node: Any, case: str) -> str | None:
-    """The frame that a case's name tells of, whichever is shown by now; None for a volume of no sequence."""
-    browser, sequence = _sequence_of(volume_node)
-    if sequence is None:
-        return None
-    master = browser.GetMasterSequenceNode()
-    for index in range(master.GetNumberOfDataNodes()):
-        frame = str(master.GetNthIndexValue(index))
-        if re.fullmatch(re.escape(base_name(volume_node, frame)) + r"( \(\d+\))?", case):
-            return frame
-    return frame_of(volume_node)
 
 
 def is_shown_frame(volume_node: Any, record: Any) -> bool:
@@ -67,8 +58,10 @@ def base_name(volume_node: Any, frame: str | None) -> str:
         return safe_name(node_name(volume_node.GetName() or "volume"))
     browser, sequence = _sequence_of(volume_node)
     index_name = browser.GetMasterSequenceNode().GetIndexName() or "frame"
-    # The proxy's own name changes with the frame; the sequence's does not.
-    return safe_name(node_name(f"{sequence.GetName() or 'volume'} [{index_name} {frame}]"))
+    frame_name = node_name(f" [{index_name[:_LONGEST_INDEX]} {frame[:_LONGEST_INDEX]}]")
+    # The proxy's own name changes with the frame; the sequence's does not. What is too long loses the sequence's end.
+    name = node_name(sequence.GetName() or "volume")[: LONGEST_NAME - len(frame_name)].rstrip()
+    return safe_name(name + frame_name)
 
 
 def _recorded_frame(record: Any) -> str | None:

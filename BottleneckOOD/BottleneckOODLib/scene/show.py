@@ -8,9 +8,9 @@ from typing import Any
 from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.assessment.record import record_text
 from BottleneckOODLib.errors import InputError
-from BottleneckOODLib.scene.case_name import frame_of_case
+from BottleneckOODLib.scene.case_name import frame_of
 from BottleneckOODLib.scene.mask import show_mask
-from BottleneckOODLib.scene.naming import attribute_of, text_of
+from BottleneckOODLib.scene.naming import attribute_of
 from BottleneckOODLib.scene.nodes import (
     CASE_ATTRIBUTE,
     DECISIONS_ROLE,
@@ -52,7 +52,14 @@ class ShownNodes:
         return [node for group in several for node in group if node is not None]
 
 
-def show(assessment: Assessment, scene: Any, volume_node: Any = None, *, colour_by: str | None = None) -> ShownNodes:
+def show(
+    assessment: Assessment,
+    scene: Any,
+    volume_node: Any = None,
+    *,
+    colour_by: str | None = None,
+    frame: str | None = None,
+) -> ShownNodes:
     """Show a case; showing it again updates its nodes rather than adding a second set.
 
     Where undo is switched on, the scene as it was can be had again by undoing once.
@@ -63,6 +70,8 @@ def show(assessment: Assessment, scene: Any, volume_node: Any = None, *, colour_
         volume_node: The case's ``vtkMRMLScalarVolumeNode``: the record refers to it, and the mask lies on it. None
             leaves what an earlier call said of it.
         colour_by: What the training cases on the map are grouped by, see ``show_map``.
+        frame: The frame of a sequence that was assessed: ``frame_of`` the volume when it was read. None takes the one
+            that is shown now.
 
     Raises:
         Exception: Whatever stopped it, such as too little memory; the case's nodes are gone then, but for decisions.
@@ -73,7 +82,8 @@ def show(assessment: Assessment, scene: Any, volume_node: Any = None, *, colour_
     case = assessment.case_id
     record = existing_node(scene, "vtkMRMLTextNode", case, RECORD_ROLE)
     if record is not None and assessment.segmentation is None and _is_of_this_run(record, assessment):
-        _refer(record, volume_node)
+        if volume_node is not None and record.GetNodeReference(VOLUME_REFERENCE) is not volume_node:
+            _refer(record, volume_node, frame)
         # Its mask is the segmentation node that stands here.
         segmentation = existing_node(scene, "vtkMRMLSegmentationNode", case, SEGMENTATION_ROLE)
         return _shown(assessment, scene, record, segmentation, volume_node, colour_by)
@@ -83,7 +93,8 @@ def show(assessment: Assessment, scene: Any, volume_node: Any = None, *, colour_
         record = node_for(scene, "vtkMRMLTextNode", case, RECORD_ROLE, f"{case} assessment")
         shown = _shown(assessment, scene, record, segmentation, volume_node, colour_by)
         # The light comes last: it never stands over what is there of an earlier run.
-        _refer(record, volume_node)
+        if volume_node is not None:
+            _refer(record, volume_node, frame)
         record.SetText(text)
     except BaseException:
         _remove_nodes(scene, case)
@@ -121,11 +132,10 @@ def _remove_what_is_not_shown_anew(assessment: Assessment, scene: Any) -> None:
             remove_node(scene, node)
 
 
-def _refer(record: Any, volume_node: Any) -> None:
-    if volume_node is not None:
-        record.SetNodeReferenceID(VOLUME_REFERENCE, volume_node.GetID())
-        frame = frame_of_case(volume_node, text_of(record.GetAttribute(CASE_ATTRIBUTE)))
-        record.SetAttribute(FRAME_ATTRIBUTE, None if frame is None else attribute_of(frame))
+def _refer(record: Any, volume_node: Any, frame: str | None) -> None:
+    record.SetNodeReferenceID(VOLUME_REFERENCE, volume_node.GetID())
+    assessed = frame_of(volume_node) if frame is None else frame
+    record.SetAttribute(FRAME_ATTRIBUTE, None if assessed is None else attribute_of(assessed))
 
 
 def _shown(
