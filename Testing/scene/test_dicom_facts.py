@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import slicer
 
-from BottleneckOODLib.scene.dicom_facts import acquisition_of, modality_of, stated_modality
+from BottleneckOODLib.errors import InputError
+from BottleneckOODLib.scene.dicom_facts import acquisition_of, modality_of, refusal_of_modality, stated_modality
+from BottleneckOODLib.scene.volume_node import image_data, refusal_of, volume_from_node
 
 HEADERS = {
     "0008,0060": "CT",
@@ -140,3 +143,28 @@ def test_a_number_that_is_none_is_left_out(a_series: Any, text: str) -> None:
 def test_a_ct_without_a_named_agent_says_so(a_series: Any) -> None:
     assert acquisition_of(a_series, database(t0018_0010=""))["contrast_agent"] == "not stated"
     assert "contrast_agent" not in acquisition_of(a_series, database(t0008_0060="MR"))
+
+
+@pytest.mark.parametrize("said", ["PT", "NM", "US", "RTDOSE", "XA"])
+@pytest.mark.parametrize("by", ["the scene", "the headers"])
+def test_what_the_headers_say_is_no_ct_or_mr_is_refused_and_not_asked_about(
+    a_scene: Any, a_series: Any, said: str, by: str
+) -> None:
+    a_series.SetAndObserveImageData(image_data(np.zeros((6, 5, 4), np.int16)))
+    tag_of: Callable[[str, str], str] | None = database(t0008_0060=said)
+    if by == "the scene":
+        say_in_the_hierarchy(a_scene, a_series, said)
+        with pytest.raises(InputError, match=f"is {said}; choose a CT or MR"):
+            volume_from_node(a_series, "CT")
+        tag_of = None
+    sentence = f"The headers say that 5: Abdomen is {said}; choose a CT or MR volume."
+    assert refusal_of(a_series, tag_of) == refusal_of_modality(a_series, tag_of) == sentence
+
+
+@pytest.mark.parametrize("said", ["CT", "MR", "MRI", "OT", ""])
+def test_what_is_ct_or_mr_or_not_told_is_not_refused(a_scene: Any, a_series: Any, said: str) -> None:
+    a_series.SetAndObserveImageData(image_data(np.zeros((6, 5, 4), np.int16)))
+    assert refusal_of(a_series, database(t0008_0060=said)) is None
+    say_in_the_hierarchy(a_scene, a_series, said)
+    assert refusal_of(a_series) is None
+    assert volume_from_node(a_series).voxels.shape == (6, 5, 4)

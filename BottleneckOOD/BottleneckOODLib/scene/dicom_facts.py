@@ -15,6 +15,8 @@ TagOf = Callable[[str, str], str]
 
 _INSTANCES = "DICOM.instanceUIDs"
 _MODALITY_TAG, _AGENT_TAG = "0008,0060", "0018,0010"
+# "Other" is what programs write that do not know what made the image.
+_TELL_NOTHING = ("", "OT")
 _DESCRIPTION_TAGS = ("0018,1030", "0008,103e")
 _TEXTS = {
     "0008,0070": "manufacturer",
@@ -49,6 +51,14 @@ def modality_of(volume_node: Any, tag_of: TagOf | None = None) -> Modality:
 def stated_modality(volume_node: Any, tag_of: TagOf | None = None) -> str:
     """The modality as the headers state it, such as ``"PT"``; empty where nothing tells it."""
     return _in_hierarchy(volume_node) or _tag(volume_node, tag_of, _MODALITY_TAG)
+
+
+def refusal_of_modality(volume_node: Any, tag_of: TagOf | None = None) -> str | None:
+    """Why a volume is no CT or MR image, as one sentence; None where it is one, or nothing tells what it is."""
+    said = stated_modality(volume_node, tag_of)
+    if said in _TELL_NOTHING or modality_of(volume_node, tag_of) != "unknown":
+        return None
+    return f"The headers say that {volume_node.GetName() or 'volume'} is {said}; choose a CT or MR volume."
 
 
 def acquisition_of(volume_node: Any, tag_of: TagOf | None) -> dict[str, str | float]:

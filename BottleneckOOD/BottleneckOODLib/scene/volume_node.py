@@ -9,6 +9,7 @@ import numpy as np
 
 from BottleneckOODLib.errors import InputError
 from BottleneckOODLib.imaging.volume import Modality, Volume
+from BottleneckOODLib.scene.dicom_facts import TagOf, refusal_of_modality
 from BottleneckOODLib.scene.grids import (
     array_from_image_data,
     geometry_from_ras_matrix,
@@ -51,8 +52,13 @@ def add_volume_node(scene: Any, volume: Volume, name: str | None = None) -> Any:
     return node
 
 
-def refusal_of(node: Any) -> str | None:
-    """Why a node of the scene cannot be assessed, as one sentence; None where it can."""
+def refusal_of(node: Any, tag_of: TagOf | None = None) -> str | None:
+    """Why a node of the scene cannot be assessed, as one sentence; None where it can.
+
+    Args:
+        node: The node, or None.
+        tag_of: Reads headers, see ``dicom_facts``; None asks the scene alone which modality they state.
+    """
     if node is None:
         return "No volume is chosen; choose a grey-scale volume."
     name = node.GetName() or "volume"
@@ -63,7 +69,7 @@ def refusal_of(node: Any) -> str | None:
         return f"{name} was made of a result; choose the scan that it was made of."
     if not node.IsA("vtkMRMLScalarVolumeNode"):
         return f"{name} is no volume; choose a grey-scale volume."
-    return _refusal_of_voxels(node.GetImageData(), name)
+    return _refusal_of_voxels(node.GetImageData(), name) or refusal_of_modality(node, tag_of)
 
 
 def volume_from_node(
