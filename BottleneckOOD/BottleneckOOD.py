@@ -1,6 +1,5 @@
 """BottleneckOOD as a module of 3D Slicer; what it shows and does lies in ``BottleneckOODLib``."""
 
-import functools
 import sys
 import time
 from pathlib import Path
@@ -38,6 +37,7 @@ class BottleneckOOD(ScriptedLoadableModule):
             "Out-of-Distribution Detection in Medical Image Segmentation, MELBA 2024:020."
         )
         slicer.app.connect("startupCompleted()", register_samples)
+        slicer.app.connect("startupCompleted()", show_lights_of_opened_scenes)
 
 
 def register_samples():
@@ -56,6 +56,19 @@ def register_samples():
             checksums=f"SHA256:{sample.sha256}",
             loadFileType="VolumeFile",
         )
+
+
+def show_lights_of_opened_scenes():
+    """A scene that was saved with results shows their lights when it is opened, whichever module is."""
+
+    def opened(_scene, _event):
+        count = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTextNode")
+        texts = [slicer.mrmlScene.GetNthNodeByClass(index, "vtkMRMLTextNode") for index in range(count)]
+        if any(text.GetAttribute("BottleneckOOD.Role") == "record" for text in texts):
+            # The panel is made, not opened; it sees to the lights.
+            slicer.util.getModule("BottleneckOOD").widgetRepresentation()
+
+    slicer.mrmlScene.AddObserver(slicer.vtkMRMLScene.EndImportEvent, opened)
 
 
 @parameterNodeWrapper
@@ -88,7 +101,12 @@ class BottleneckOODWidget(ScriptedLoadableModuleWidget):
         self.ui = slicer.util.childWidgetVariables(self.root)
         self.logic = BottleneckOODLogic()
         self.panel = Panel(
-            self.ui, Path(self.resourcePath("")), slicer.mrmlScene, self.logic.runner, installed
+            self.ui,
+            Path(self.resourcePath("")),
+            slicer.mrmlScene,
+            self.logic.runner,
+            installed,
+            self.logic.getParameterNode,
         )
         slicer.app.connect("aboutToQuit()", self.cleanup)
 
@@ -136,6 +154,10 @@ class BottleneckOODLogic(ScriptedLoadableModuleLogic):
 
         self.runner = WorkerClient(slicer_python())
 
+    def getParameterNode(self):
+        """What is chosen in the panel, as the scene keeps it."""
+        return BottleneckOODParameterNode(ScriptedLoadableModuleLogic.getParameterNode(self))
+
     def assess(self, volumeNode, model="demo", reference=None, device="auto", modality="unknown"):
         """Assess a volume in the worker's process, show the result in the scene, and give it back.
 
@@ -154,13 +176,6 @@ class BottleneckOODLogic(ScriptedLoadableModuleLogic):
         return assess_and_show(
             self.runner, volumeNode, model=model, reference=reference, device=device, modality=modality
         )
-
-    @functools.cached_property
-    def library(self):
-        """The library's own logic, in this process: for files, without a scene. It imports torch when it assesses."""
-        from BottleneckOODLib import BottleneckOODLogic as LibraryLogic
-
-        return LibraryLogic()
 
     def close(self):
         """End the worker's process."""

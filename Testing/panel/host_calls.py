@@ -66,7 +66,7 @@ Slicer/Slicer Base/Python/slicer/parameterNodeWrapper/wrapper.py
 Slicer/Slicer Base/Python/slicer/i18n.py
     slicer.i18n: tr translate
 Slicer/Slicer Base/Python/slicer/util.py
-    slicer.util: loadUI childWidgetVariables mainWindow selectModule
+    slicer.util: loadUI childWidgetVariables mainWindow selectModule getModule
         pip_install confirmOkCancelDisplay errorDisplay infoDisplay createProgressDialog
 Slicer/Slicer Base/Python/slicer/packaging.py
     slicer.packaging: load_requirements pip_check pip_install
@@ -146,7 +146,7 @@ QT_CALLS: dict[str, str] = {
     "QTableWidgetItem": "",
     "QTextBrowser": "",
     "QTextEdit": "html",
-    "QTimer": "active interval start stop timeout()",
+    "QTimer": "active interval singleShot start stop timeout()",
     "QVBoxLayout": "",
     "QWidget": "accessibleName activateWindow close enabled resize show toolTip visible windowTitle",
     "Qt": "Checked KeepAspectRatio SmoothTransformation Unchecked",

@@ -47,6 +47,7 @@ _STYLES: tuple[tuple[str, Rgb], ...] = (
 _TRAINING_MARKER_SIZE, _CASE_MARKER_SIZE = 8.0, 22.0
 # Slicer's plot has no hollow marker: a large translucent disc leaves the points beneath it visible.
 _CASE_OPACITY = 0.55
+_MARGIN, _LEGEND_MARGIN = 0.06, 0.4
 _POINT_COLUMN = "point"
 _COLOUR_ATTRIBUTE = "BottleneckOOD.ColourBy"
 
@@ -112,6 +113,8 @@ def show_map(assessment: Assessment, scene: Any, colour_by: str | None = None) -
         case_series.SetColor(*LIGHT_RGB[assessment.light])
         case_series.SetOpacity(_CASE_OPACITY)
     chart = node_for(scene, "vtkMRMLPlotChartNode", case, "chart", f"{case} training map")
+    if not chart.GetNumberOfPlotSeriesNodes():
+        _leave_room(chart, points, case_table)
     chart.SetAttribute(_COLOUR_ATTRIBUTE, colour_by)
     # The last one is drawn over the others.
     shown = [*training, *([] if case_series is None else [case_series])]
@@ -250,6 +253,20 @@ def _by_number(value: str) -> tuple[float, str]:
         return float(value), value
     except ValueError:
         return float("inf"), value
+
+
+def _leave_room(chart: Any, points: Sequence[MapPoint], case_table: Any | None) -> None:
+    """Axes beyond the outermost cases: a point on the very edge cannot be clicked, and above them lies the legend."""
+    places = [(point.x, point.y) for point in points]
+    if case_table is not None:
+        table = case_table.GetTable()
+        places.append((table.GetValueByName(0, "x").ToDouble(), table.GetValueByName(0, "y").ToDouble()))
+    low, high = np.min(places, axis=0), np.max(places, axis=0)
+    span = np.maximum(high - low, 1e-6)
+    chart.SetXAxisRangeAuto(False)
+    chart.SetXAxisRange(float(low[0] - _MARGIN * span[0]), float(high[0] + _MARGIN * span[0]))
+    chart.SetYAxisRangeAuto(False)
+    chart.SetYAxisRange(float(low[1] - _MARGIN * span[1]), float(high[1] + _LEGEND_MARGIN * span[1]))
 
 
 def _series(scene: Any, case: str, role: str, name: str, table: Any) -> Any:

@@ -28,15 +28,22 @@ class CaseSection:
         view_model: What is shown and done.
         chosen: Called when another volume was chosen, with the volume node or None.
         tell: Called with a sentence that needs the user's eye.
+        changed: Called when another model or device was chosen.
     """
 
     def __init__(
-        self, ui: Any, view_model: PanelViewModel, chosen: Callable[[Any], None], tell: Callable[[str], None]
+        self,
+        ui: Any,
+        view_model: PanelViewModel,
+        chosen: Callable[[Any], None],
+        tell: Callable[[str], None],
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._ui = ui
         self._view_model = view_model
         self._tell = tell
         self._chosen = chosen
+        self._changed: Callable[[], None] = lambda: None
         self._models: tuple[ModelChoice, ...] = ()
         ui.modalitySelector.addItem(_("Choose..."), "unknown")
         ui.modalitySelector.addItem("CT", "CT")
@@ -50,6 +57,7 @@ class CaseSection:
         ui.deviceSelector.connect("currentIndexChanged(int)", self._device_changed)
         ui.addModelButton.connect("clicked()", self._add_model)
         ui.findDevicesButton.connect("clicked()", view_model.find_devices)
+        self._changed = changed
 
     @property
     def volume_node(self) -> Any | None:
@@ -62,9 +70,19 @@ class CaseSection:
         model = self._model()
         return "" if model is None else model.intended_use
 
-    def choose_volume(self, node: Any | None) -> None:
-        """Choose a volume, as if the user had."""
-        self._ui.volumeSelector.setCurrentNode(node)
+    @property
+    def model_name(self) -> str:
+        """Name of the chosen model; empty where there is none."""
+        model = self._model()
+        return "" if model is None else model.name
+
+    def choose(self, volume: Any | None, model: str, device: str) -> None:
+        """Choose as if the user had; a model or device that is not there leaves what is chosen."""
+        for selector, name in ((self._ui.modelSelector, model), (self._ui.deviceSelector, device)):
+            place = int(selector.findData(name)) if name else -1
+            if place >= 0:
+                selector.currentIndex = place
+        self._ui.volumeSelector.setCurrentNode(volume)
 
     @property
     def modality_told(self) -> Modality:
@@ -142,6 +160,7 @@ class CaseSection:
         self._ui.modelNote.text = model.problem
         self._ui.modelNote.visible = bool(model.problem)
         self.fill_references()
+        self._changed()
 
     def _reference_changed(self, *_unused: Any) -> None:
         selector = self._ui.referenceSelector
@@ -151,6 +170,7 @@ class CaseSection:
     def _device_changed(self, *_unused: Any) -> None:
         selector = self._ui.deviceSelector
         self._view_model.device = str(selector.itemData(selector.currentIndex) or "auto")
+        self._changed()
 
     def _add_model(self, *_unused: Any) -> None:
         folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Folder that holds a model.json"))

@@ -35,6 +35,7 @@ from BottleneckOODLib.widgets.reference_section import ReferenceSection
 from BottleneckOODLib.widgets.regions_section import RegionsSection
 from BottleneckOODLib.widgets.result_section import ResultSection
 from BottleneckOODLib.widgets.review_section import ReviewSection
+from BottleneckOODLib.widgets.scene_choices import SceneChoices
 from BottleneckOODLib.widgets.scene_watch import SceneWatch
 from BottleneckOODLib.widgets.shortcuts import Shortcuts
 from BottleneckOODLib.widgets.view_section import ViewSection
@@ -59,6 +60,7 @@ class Panel:
         scene: The ``vtkMRMLScene``.
         runner: Runs the jobs.
         ready: Asked before a job starts; False when the user does not want what is missing to be installed.
+        parameters: Gives the parameter node in which the scene keeps what is chosen; asked when the module is opened.
     """
 
     def __init__(
@@ -68,12 +70,15 @@ class Panel:
         scene: Any,
         runner: ClosableRunner,
         ready: Callable[[], bool] = lambda: True,
+        parameters: Callable[[], Any] = lambda: None,
     ) -> None:
         self.ui = ui
         self._scene = scene
         self._runner = runner
         self._assessment: Assessment | None = None
         self._running_on: str | None = None
+        self._open = False
+        self._choices = SceneChoices(scene, parameters)
         self._chosen_while_busy = False
         self._drawn: tuple[ResultState | None, bool, Assessment | None] | None = None
         self.review_model = ReviewModel(SceneDecisions(scene))
@@ -99,7 +104,7 @@ class Panel:
         self._reference = ReferenceSection(ui, self.view_model)
         self.review = ReviewSection(ui, self.review_model, self._draw_result)
         self._help = HelpPage(resources / "Help" / "what-does-this-mean.html")
-        self.case = CaseSection(ui, self.view_model, self._volume_chosen, self.view_model.tell)
+        self.case = CaseSection(ui, self.view_model, self._volume_chosen, self.view_model.tell, self._remember)
         ui.assessButton.connect("clicked()", self.view_model.press)
         ui.modalitySelector.connect("currentIndexChanged(int)", self._modality_told)
         ui.copyReportButton.connect("clicked()", self._copy_report)
@@ -118,19 +123,24 @@ class Panel:
         self._watch = SceneWatch(scene, self._told_otherwise)
         self._volume_chosen(self.case.volume_node)
         self._draw()
+        self._corners.attach()
 
     def enter(self) -> None:
-        """The module is opened: its keys work, the slice views show the light."""
+        """The module is opened: its keys work, what the scene says was chosen is chosen."""
+        self._open = True
         self._corners.attach()
         self._map.listen_to_the_plot()
         self._shortcuts.switch(True)
+        self._choose_as_before()
 
     def exit(self) -> None:
         """Another module is opened: its keys are its own; the light stays in the views."""
+        self._open = False
         self._shortcuts.switch(False)
 
     def close(self) -> None:
         """Leave nothing behind: no process, no observer, nothing in the views."""
+        self._open = False
         self._timer.stop()
         self._runner.close()
         for tag in self._observed:
@@ -224,6 +234,7 @@ class Panel:
         if self._assessment is not None:
             self.view_model.show_saved(self._assessment)
         self._draw_result()
+        self._remember()
 
     def _modality_told(self, *_unused: Any) -> None:
         node = self.case.volume_node
@@ -274,6 +285,7 @@ class Panel:
         slicer.app.clipboard().setText(text)
 
     def _layout_switched(self, *_unused: Any) -> None:
+        self._views.layout_switched()
         self._corners.attach()
         self._map.show_chart(None if self.review_model.state.light_hidden else self._case_id())
 
@@ -295,6 +307,22 @@ class Panel:
             self._runner.stop()
         self._running_on = None
         self.review_model.forget()
+        self._choices.forget()
 
     def _scene_changed(self, *_unused: Any) -> None:
         self._volume_chosen(self.case.volume_node)
+        # The selector may not have read the scene yet.
+        qt.QTimer.singleShot(0, self._choose_as_before)
+
+    def _choose_as_before(self) -> None:
+        """What the scene keeps of the choices; the volume that the views show where it keeps none."""
+        if self._open and not self._runner.busy:
+            kept = self._choices.kept()
+            volume = kept.volume or self.case.volume_node or self._choices.active_volume
+            self.case.choose(volume, kept.model, kept.device)
+            self._remember()
+
+    def _remember(self) -> None:
+        # While a scene is read, what it keeps has not been looked at yet.
+        if self._open and not self._scene.IsBatchProcessing():
+            self._choices.keep(self.case.volume_node, self.case.model_name, self.view_model.device)

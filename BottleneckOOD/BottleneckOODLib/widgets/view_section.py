@@ -87,6 +87,16 @@ class ViewSection:
         if case is not None:
             show_surface(self._scene, case, bool(self._ui.surfaceCheckBox.checked))
 
+    def layout_switched(self) -> None:
+        """The layout was changed, here or in the application's own menu: the button says which one stands."""
+        node = self._scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+        ours = node is not None and node.GetViewArrangement() == getattr(slicer.vtkMRMLLayoutNode, SLICES_3D_AND_PLOT)
+        if bool(self._ui.layoutButton.checked) != ours:
+            blocked = self._ui.layoutButton.blockSignals(True)
+            self._ui.layoutButton.checked = ours
+            self._ui.layoutButton.blockSignals(blocked)
+            self._layout_before = None
+
     def _switch_layout(self, *_unused: Any) -> None:
         node = self._scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
         if node is None:
@@ -94,6 +104,7 @@ class ViewSection:
         if self._ui.layoutButton.checked:
             self._layout_before = int(node.GetViewArrangement())
             node.SetViewArrangement(getattr(slicer.vtkMRMLLayoutNode, SLICES_3D_AND_PLOT))
-        elif self._layout_before is not None:
-            node.SetViewArrangement(self._layout_before)
+        else:
+            usual = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+            node.SetViewArrangement(usual if self._layout_before is None else self._layout_before)
             self._layout_before = None
