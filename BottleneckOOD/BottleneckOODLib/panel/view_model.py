@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -24,6 +25,7 @@ _STARTS = _("Segments the liver and tells how unusual the case is.")
 _STOPS = _("Stops the run; the scene stays as it is.")
 _LOOKS = _("Looking for devices...")
 _NAME_TOLD = 60
+_NOT_SHOWN = _("The result could not be shown, so nothing of it stands in the scene; assess the case again.")
 _ASKS_FIRST = _("Choose what kind of image the volume is first.")
 
 
@@ -108,6 +110,16 @@ class PanelViewModel:
         self.device = "auto"
         self.state = PanelState()
 
+    @property
+    def assesses(self) -> bool:
+        """Whether a case is being assessed."""
+        return bool(self._runner.busy) and self._job == "assess"
+
+    @property
+    def runs_beside(self) -> bool:
+        """Whether something runs that has nothing to do with the case that is shown, such as building a reference."""
+        return bool(self._runner.busy) and self._job != "assess"
+
     def volume_chosen(self, name: str | None, *, modality_needed: bool = False) -> None:
         """A volume was chosen, or none; whatever was said of another case is gone. A run goes on undisturbed.
 
@@ -119,6 +131,8 @@ class PanelViewModel:
         if not self._runner.busy:
             self._job = ""
             self._stand(self._at_rest())
+        elif self.runs_beside:
+            self._stand(replace(self.state, result=None))
 
     def press(self) -> None:
         """The big button: starts a case, or stops whatever runs."""
@@ -157,9 +171,9 @@ class PanelViewModel:
 
     def find_devices(self) -> None:
         """Ask the worker which devices it sees; what runs goes on."""
-        if not self._ready_to_run():
-            return
         try:
+            if not self._ready_to_run():
+                return
             self._runner.list_devices()
         except UserError as error:
             self.tell(str(error))
@@ -182,9 +196,11 @@ class PanelViewModel:
                 self._take_devices(event)
 
     def show_saved(self, assessment: Assessment) -> None:
-        """A result that a loaded scene holds; nothing is computed."""
+        """A result that the scene holds; nothing is computed."""
         if not self._runner.busy:
             self._stand(replace(self._at_rest(), result=result_state(assessment)))
+        elif self.runs_beside:
+            self._stand(replace(self.state, result=result_state(assessment)))
 
     def tell(self, sentence: str) -> None:
         """Something else that the user should read."""
@@ -195,9 +211,9 @@ class PanelViewModel:
         self._runner.assess(volume, case_id, model=self.model, reference=self.reference, device=self.device)
 
     def _start(self, job: Job, start: Callable[[], None]) -> None:
-        if not self._ready_to_run():
-            return
         try:
+            if not self._ready_to_run():
+                return
             start()
         except UserError as error:
             if job == "build":
@@ -255,6 +271,10 @@ class PanelViewModel:
             self._show(assessment)
         except UserError as error:
             self._stand(self._as_in_the_scene(message=str(error)))
+            return
+        except Exception:
+            details = traceback.format_exc()
+            self._stand(self._as_in_the_scene(message=_NOT_SHOWN, details=details))
             return
         self._stand(replace(self._at_rest(message=" ".join(assessment.warnings)), result=result_state(assessment)))
         self._look_once()

@@ -19,7 +19,7 @@ from BottleneckOODLib.panel.bug_report import bug_report
 from BottleneckOODLib.panel.panel_state import PanelState, ResultState, device_words
 from BottleneckOODLib.panel.review_model import ReviewModel
 from BottleneckOODLib.panel.view_model import JobRunner, PanelViewModel
-from BottleneckOODLib.scene.case_name import case_id_for
+from BottleneckOODLib.scene.case_name import case_id_for, frame_of
 from BottleneckOODLib.scene.dicom_facts import acquisition_of, modality_of
 from BottleneckOODLib.scene.review import SceneDecisions
 from BottleneckOODLib.scene.show import remove, show
@@ -36,7 +36,7 @@ from BottleneckOODLib.widgets.regions_section import RegionsSection
 from BottleneckOODLib.widgets.result_section import ResultSection
 from BottleneckOODLib.widgets.review_section import ReviewSection
 from BottleneckOODLib.widgets.scene_choices import SceneChoices
-from BottleneckOODLib.widgets.scene_watch import SceneWatch
+from BottleneckOODLib.widgets.scene_watch import SceneWatch, VoxelWatch
 from BottleneckOODLib.widgets.shortcuts import Shortcuts
 from BottleneckOODLib.widgets.view_section import ViewSection
 
@@ -77,6 +77,7 @@ class Panel:
         self._runner = runner
         self._assessment: Assessment | None = None
         self._running_on: str | None = None
+        self._running_frame: str | None = None
         self._open = False
         self._choices = SceneChoices(scene, parameters)
         self._chosen_while_busy = False
@@ -121,6 +122,7 @@ class Panel:
             scene.AddObserver(slicer.vtkMRMLScene.EndCloseEvent, self._scene_changed),
         ]
         self._watch = SceneWatch(scene, self._told_otherwise)
+        self._voxels = VoxelWatch(self._voxels_changed)
         self._volume_chosen(self.case.volume_node)
         self._draw()
         self._corners.attach()
@@ -147,6 +149,7 @@ class Panel:
             self._scene.RemoveObserver(tag)
         self._observed = []
         self._watch.close()
+        self._voxels.follow(None)
         if self._layouts is not None:
             self._layouts.disconnect(_LAYOUT_CHANGED, self._layout_switched)
             self._layouts = None
@@ -173,12 +176,13 @@ class Panel:
 
     def _read_case(self) -> tuple[Callable[[], Volume], str]:
         node = self.case.volume_node
-        if node is None:
-            raise InputError(str(refusal_of(node)))
+        refusal = refusal_of(node, dicom_tag)
+        if node is None or refusal is not None:
+            raise InputError(str(refusal))
         known = modality_of(node, dicom_tag)
         modality = self.case.modality_told if known == "unknown" else known
         volume = pending_volume(node, modality, acquisition_of(node, dicom_tag))
-        self._running_on = str(node.GetID())
+        self._running_on, self._running_frame = str(node.GetID()), frame_of(node)
         return volume, case_id_for(node)
 
     def _show(self, assessment: Assessment) -> None:
@@ -187,7 +191,7 @@ class Panel:
         if node is None:
             message = _("The volume was removed while it was assessed; nothing was shown.")
             raise InputError(message)
-        show(assessment, self._scene, node, colour_by=self._map.colour_by)
+        show(assessment, self._scene, node, colour_by=self._map.colour_by, frame=self._running_frame)
         self._take(case_on(node))
         if self._assessment is None or self._assessment.case_id != assessment.case_id:
             message = _("The volume shows another frame by now; the result is there when the assessed one is shown.")
@@ -210,6 +214,8 @@ class Panel:
         self.view_model.tick()
         if not self._runner.expects_news:
             self._timer.stop()
+        if was_busy and not self._runner.busy:
+            self._running_on = None
         if was_busy and not self._runner.busy and self._chosen_while_busy:
             # Whatever was chosen meanwhile counts now; what was said of the run stays.
             message = self.view_model.state.message
@@ -217,10 +223,11 @@ class Panel:
             self.view_model.tell(message)
 
     def _volume_chosen(self, node: Any | None) -> None:
-        self._chosen_while_busy = bool(self._runner.busy)
+        self._chosen_while_busy = self.view_model.assesses
         if self._chosen_while_busy:
             return
-        refusal = None if node is None else refusal_of(node)
+        self._voxels.follow(node)
+        refusal = None if node is None else refusal_of(node, dicom_tag)
         usable = None if refusal is not None else node
         unknown = usable is not None and modality_of(usable, dicom_tag) == "unknown"
         self._take(None if usable is None else case_on(usable))
@@ -275,7 +282,7 @@ class Panel:
 
     def _remove_result(self, *_unused: Any) -> None:
         case = self._case_id()
-        if case is not None and not self._runner.busy:
+        if case is not None and not self.view_model.assesses:
             remove(self._scene, case)
             self._volume_chosen(self.case.volume_node)
 
@@ -292,10 +299,14 @@ class Panel:
     def _told_otherwise(self) -> None:
         """A result came or went, or another frame is shown: the panel speaks of what the scene says now."""
         node = self.case.volume_node
-        found = None if node is None or refusal_of(node) is not None else case_on(node)
+        found = None if node is None or refusal_of(node, dicom_tag) is not None else case_on(node)
         if found != self._assessment:
             self._volume_chosen(node)
         self._corners.refresh()
+
+    def _voxels_changed(self) -> None:
+        """The chosen volume got other voxels: whether it can be assessed is asked again."""
+        self._volume_chosen(self.case.volume_node)
 
     def _views_changed(self) -> None:
         """A view shows another volume."""
@@ -303,7 +314,7 @@ class Panel:
 
     def _scene_closes(self, *_unused: Any) -> None:
         # A reference that is being built has nothing to do with the scene.
-        if self._running_on is not None:
+        if self.view_model.assesses:
             self._runner.stop()
         self._running_on = None
         self.review_model.forget()

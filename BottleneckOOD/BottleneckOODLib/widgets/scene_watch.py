@@ -60,3 +60,29 @@ class SceneWatch:
     def _tell(self, *_unused: Any) -> None:
         if not self._scene.IsBatchProcessing():
             self._changed()
+
+
+class VoxelWatch:
+    """Calls when the one volume that is followed gets other voxels, such as a new one that is filled later.
+
+    Args:
+        changed: What is called.
+    """
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        self._changed = changed
+        self._followed: tuple[Any, int] | None = None
+
+    def follow(self, volume_node: Any | None) -> None:
+        """Follow this volume instead; None follows none."""
+        if self._followed is not None and self._followed[0] is volume_node:
+            return
+        if self._followed is not None:
+            self._followed[0].RemoveObserver(self._followed[1])
+        self._followed = None
+        if volume_node is not None:
+            event = slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent
+            self._followed = (volume_node, volume_node.AddObserver(event, self._tell))
+
+    def _tell(self, *_unused: Any) -> None:
+        self._changed()
