@@ -12,6 +12,7 @@ DIMENSIONS = {"2D": 2, "3D": 3}
 # Kernel and stride, as in the paper.
 PAPER_GRID = ((2, 1), (2, 2), (3, 1), (3, 2), (4, 1))
 _WINDOWED = (2, 5)
+_SMALL = 256
 
 
 class AveragePooling:
@@ -58,19 +59,30 @@ class AveragePooling:
         if not self.fits(features.shape[1:]):
             message = f"a kernel of {self.kernel} does not fit into a bottleneck of shape {features.shape[1:]}"
             raise ValueError(message)
-        pooled = np.asarray(features, dtype=np.float64)
-        # A mean over a cube is a mean along each axis in turn; the last axis first leaves least to do.
-        for axis in range(pooled.ndim - 1, pooled.ndim - 1 - DIMENSIONS[self.dim], -1):
-            pooled = self._along(pooled, axis)
-        return pooled.reshape(len(pooled), -1)
+        axes = DIMENSIONS[self.dim]
+        shape = features.shape[-axes:]
+        pooled: npt.NDArray[np.floating]
+        if np.prod(shape) <= _SMALL:
+            # One product of all cubes with all places: a bottleneck is small, and cases are many.
+            weights: FloatArray = np.ones((1, 1))
+            for length in shape:
+                weights = np.asarray(np.kron(weights, self._places(length)))
+            pooled = features.reshape(-1, int(np.prod(shape))) @ weights.T.astype(features.dtype)
+        else:
+            # A mean over a cube is a mean along each axis in turn.
+            pooled = features
+            for axis in range(features.ndim - 1, features.ndim - 1 - axes, -1):
+                places = self._places(features.shape[axis]).astype(features.dtype)
+                pooled = np.moveaxis(np.moveaxis(pooled, axis, -1) @ places.T, -1, axis)
+        return np.asarray(pooled, dtype=np.float64).reshape(len(features), -1)
 
-    def _along(self, values: FloatArray, axis: int) -> FloatArray:
-        first = np.moveaxis(values, axis, 0)
-        last = len(first) - self.kernel
-        total: FloatArray = first[0 : last + 1 : self.stride].copy()
-        for offset in range(1, self.kernel):
-            total += first[offset : offset + last + 1 : self.stride]
-        return np.moveaxis(total / self.kernel, 0, axis)
+    def _places(self, length: int) -> FloatArray:
+        """Weight of each token of a line at each place of the kernel, shape (n_places, length)."""
+        starts = range(0, length - self.kernel + 1, self.stride)
+        weights = np.zeros((len(starts), length))
+        for place, start in enumerate(starts):
+            weights[place, start : start + self.kernel] = 1 / self.kernel
+        return weights
 
     def settings(self) -> dict[str, float | str]:
         """What ``__init__`` was given."""

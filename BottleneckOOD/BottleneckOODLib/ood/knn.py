@@ -17,8 +17,11 @@ def squared_distances(a: FloatArray, b: FloatArray) -> FloatArray:
     # Centring keeps the cancellation of large offsets out of the difference.
     centre = b.mean(axis=0)
     a, b = a - centre, b - centre
-    squared = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None, :] - 2 * a @ b.T
-    return np.asarray(np.maximum(squared, 0.0))
+    squared = a @ b.T
+    squared *= -2
+    squared += np.einsum("ij,ij->i", a, a)[:, None]
+    squared += np.einsum("ij,ij->i", b, b)
+    return np.asarray(np.maximum(squared, 0.0, out=squared))
 
 
 class KNearestNeighbours:

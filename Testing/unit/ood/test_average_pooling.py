@@ -9,7 +9,7 @@ from BottleneckOODLib.ood.average_pooling import PAPER_GRID, AveragePooling, NoR
 
 @pytest.mark.parametrize("dim", ["2D", "3D"])
 @pytest.mark.parametrize(("kernel", "stride"), PAPER_GRID)
-@pytest.mark.parametrize("shape", [(5, 4, 5, 6), (2, 5, 4, 5, 4)], ids=str)
+@pytest.mark.parametrize("shape", [(5, 4, 5, 6), (2, 5, 4, 5, 4), (3, 8, 9, 17)], ids=str)
 def test_pooling_is_torch_s(dim: str, kernel: int, stride: int, shape: tuple[int, ...]) -> None:
     cases = np.random.default_rng(0).normal(size=(3, *shape))
     layer = torch.nn.AvgPool2d(kernel, stride) if dim == "2D" else torch.nn.AvgPool3d(kernel, stride)
@@ -17,7 +17,14 @@ def test_pooling_is_torch_s(dim: str, kernel: int, stride: int, shape: tuple[int
     folded = [torch.from_numpy(c.reshape(-1, *shape[-3:]) if dim == "2D" else c) for c in cases]
     theirs = np.array([layer(case).numpy().ravel() for case in folded])
     ours = AveragePooling(dim, kernel, stride).fit(cases).transform(cases)
-    np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+    np.testing.assert_allclose(ours, theirs, atol=1e-12)
+
+
+def test_single_precision_gives_the_same_to_its_digits() -> None:
+    cases = np.random.default_rng(0).normal(size=(3, 5, 3, 3, 3))
+    single = AveragePooling("3D", 2, 1).fit(cases).transform(cases.astype(np.float32))
+    assert single.dtype == np.float64
+    np.testing.assert_allclose(single, AveragePooling("3D", 2, 1).fit(cases).transform(cases), atol=1e-6)
 
 
 def test_a_kernel_that_does_not_fit_is_refused() -> None:
