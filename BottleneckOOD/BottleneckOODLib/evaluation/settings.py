@@ -49,6 +49,10 @@ class Settings:
         """
         if not self.neighbours:
             return tuple(k for k in POWERS if k < n_train)
+        for k in self.neighbours:
+            if k >= 1 and k != int(k):
+                message = f"k is {k:g}; give a whole number, or a share of the training cases below 1, with --k."
+                raise EvaluationError(message)
         counts = [max(1, round(k * n_train)) if k < 1 else int(k) for k in self.neighbours]
         for k in counts:
             if k >= n_train:

@@ -59,6 +59,7 @@ def test_done_is_0_and_says_where_the_report_lies(
         (["--detectors", ","], "--detectors is ,"),
         (["--k", "0"], "--k is 0"),
         (["--k", "20"], "k is 20, but there are 20 training cases"),
+        (["--k", "2.5"], "k is 2.5; give a whole number"),
         (["--components", "0"], "--components is 0"),
         (["--train", "nowhere"], "nowhere is not there"),
     ],
