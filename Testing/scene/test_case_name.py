@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 import slicer
 
 from BottleneckOODLib.assessment.assessment import Assessment
+from BottleneckOODLib.assessment.decision import decide, shown_of
 from BottleneckOODLib.scene.case_name import case_id_for, frame_of
 from BottleneckOODLib.scene.restore import cases_in
+from BottleneckOODLib.scene.review import SceneDecisions
 from BottleneckOODLib.scene.show import remove, show
 from BottleneckOODLib.scene.shown_case import case_on, shown_case
 from BottleneckOODLib.scene.volume_node import image_data, volume_from_node
@@ -69,6 +72,11 @@ def assessed(make_assessment: MakeAssessment, scene: Any, volume: Any, light: st
     return case
 
 
+def decided(make_assessment: MakeAssessment, scene: Any, case: str) -> None:
+    assessment = make_assessment("green", case_id=case)
+    SceneDecisions(scene).add(decide(assessment, "reject", reader="Zoë", note="n", shown=shown_of(assessment)))
+
+
 def test_a_case_is_named_after_its_volume(a_scene: Any) -> None:
     assert case_id_for(a_volume(a_scene, "abdomen")) == "abdomen"
 
@@ -122,13 +130,85 @@ def test_an_assessed_volume_keeps_its_case_when_it_or_another_is_renamed_or_remo
     assert cases_in(a_scene)["CT (2)"].volume_node is two
 
 
-def test_a_case_whose_volume_is_gone_is_taken_up_again_by_one_of_its_name(
+@pytest.mark.parametrize("left", ["the result and the decisions", "the decisions", "the result"])
+def test_another_patient_s_volume_of_the_same_name_gets_neither_result_nor_decisions(
+    a_scene: Any, make_assessment: MakeAssessment, left: str
+) -> None:
+    volume = a_volume(a_scene, "CT")
+    case = assessed(make_assessment, a_scene, volume)
+    if "decisions" in left:
+        decided(make_assessment, a_scene, case)
+    if "result" not in left:
+        remove(a_scene, case)
+    a_scene.RemoveNode(volume)
+    other = a_volume(a_scene, "CT")
+    assert case_id_for(other) == "CT (2)"
+    assert case_on(other) is None
+    assert assessed(make_assessment, a_scene, other) == "CT (2)"
+    assert SceneDecisions(a_scene).decisions_of(case_id_for(other)).decisions == ()
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+def test_a_volume_whose_result_was_removed_keeps_what_was_decided_on_it(
+    a_scene: Any,
+    make_assessment: MakeAssessment,
+    read_bundle: Callable[[Path], Any],
+    tmp_path: Path,
+    renamed: bool,
+) -> None:
+    volume = a_volume(a_scene, "CT")
+    case = assessed(make_assessment, a_scene, volume)
+    decided(make_assessment, a_scene, case)
+    remove(a_scene, case)
+    if renamed:
+        volume.SetName("portal")
+    other = a_volume(a_scene, "CT")
+    assert case_id_for(volume) == case
+    assert case_id_for(other) == "CT (2)"
+    a_scene.RemoveNode(other)
+    assert a_scene.WriteToMRB(str(tmp_path / "scene.mrb"), None)
+    scene = read_bundle(tmp_path / "scene.mrb")
+    assert case_id_for(scene.GetFirstNodeByName("portal" if renamed else "CT")) == case
+
+
+def test_decisions_belong_to_the_frame_that_was_decided_on(
+    a_scene: Any, a_browser: Any, make_assessment: MakeAssessment
+) -> None:
+    case = assessed(make_assessment, a_scene, go_to(a_browser, 1))
+    decided(make_assessment, a_scene, case)
+    remove(a_scene, case)
+    a_browser.GetMasterSequenceNode().SetName("renamed")
+    names = [case_id_for(go_to(a_browser, item)) for item in range(3)]
+    assert names == ["renamed [time 0]", "CT [time 2.5]", "renamed [time 5]"]
+
+
+def test_a_removed_volume_that_comes_back_by_undoing_has_its_case_again(
     a_scene: Any, make_assessment: MakeAssessment
 ) -> None:
     volume = a_volume(a_scene, "CT")
-    assessed(make_assessment, a_scene, volume)
+    case = assessed(make_assessment, a_scene, volume)
+    for node in (volume, a_scene.GetFirstNodeByClass("vtkMRMLTextNode")):
+        node.SetUndoEnabled(True)
+    a_scene.SetUndoOn()
+    a_scene.SaveStateForUndo()
     a_scene.RemoveNode(volume)
-    assert case_id_for(a_volume(a_scene, "CT")) == "CT"
+    a_scene.Undo()
+    assert case_id_for(a_scene.GetFirstNodeByName("CT")) == case
+
+
+def test_decisions_from_elsewhere_do_not_bring_a_volume_under_another_s_result(
+    a_scene: Any, make_assessment: MakeAssessment
+) -> None:
+    one, two = a_volume(a_scene, "CT"), a_volume(a_scene, "other")
+    case = assessed(make_assessment, a_scene, one)
+    decided(make_assessment, a_scene, case)
+    for index in range(a_scene.GetNumberOfNodesByClass("vtkMRMLTextNode")):
+        node = a_scene.GetNthNodeByClass(index, "vtkMRMLTextNode")
+        if node.GetAttribute("BottleneckOOD.Role") == "decisions":
+            assert node.GetNodeReference("BottleneckOOD.Volume") is one
+            node.SetNodeReferenceID("BottleneckOOD.Volume", two.GetID())
+    assert case_id_for(two) == "other"
+    assert case_id_for(one) == case
 
 
 def test_asking_changes_nothing(a_scene: Any, a_browser: Any, scene_state: Any) -> None:

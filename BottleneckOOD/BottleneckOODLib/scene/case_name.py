@@ -6,7 +6,7 @@ from typing import Any
 
 from BottleneckOODLib.imaging.reading import LONGEST_NAME, safe_name
 from BottleneckOODLib.scene.naming import node_name, text_of
-from BottleneckOODLib.scene.nodes import FRAME_ATTRIBUTE, VOLUME_REFERENCE, records_in
+from BottleneckOODLib.scene.nodes import DECISIONS_ROLE, FRAME_ATTRIBUTE, RECORD_ROLE, VOLUME_REFERENCE, records_in
 from BottleneckOODLib.scene.volume_node import refusal_of
 
 _LONGEST_INDEX = 30
@@ -17,16 +17,19 @@ def case_id_for(volume_node: Any) -> str:
 
     Volumes of the same name are numbered in the scene's order, ``CT``, ``CT (2)``, whichever is assessed first. The
     frame of a sequence that is shown has its index value in its name, ``CT [time 3]``. The names live in the records:
-    nothing is written to the user's volumes.
+    nothing is written to the user's volumes. A name that results or decisions bear is another volume's, also when that
+    volume is gone: it may have been another patient's.
     """
     scene, frame = volume_node.GetScene(), frame_of(volume_node)
-    taken = set()
-    for case, record in records_in(scene):
-        volume = record.GetNodeReference(VOLUME_REFERENCE)
-        if volume is volume_node and _recorded_frame(record) == frame:
-            return case
-        if volume is not None:
-            taken.add(case)
+    taken: set[str] = set()
+    for role in (RECORD_ROLE, DECISIONS_ROLE):
+        named = list(records_in(scene, role))
+        for case, node in named:
+            is_its = node.GetNodeReference(VOLUME_REFERENCE) is volume_node and is_shown_frame(volume_node, node)
+            # Decisions stay when their result is removed; another volume's result may have that name by now.
+            if is_its and case not in taken:
+                return case
+        taken.update(case for case, _ in named)
     name = base_name(volume_node, frame)
     number = _number_among_namesakes(volume_node, name)
     while (candidate := name if number == 1 else f"{name} ({number})") in taken:

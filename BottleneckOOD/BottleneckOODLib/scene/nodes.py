@@ -13,9 +13,9 @@ from BottleneckOODLib.scene.naming import attribute_of, node_name, text_of
 ROLE_ATTRIBUTE = "BottleneckOOD.Role"
 CASE_ATTRIBUTE = "BottleneckOOD.CaseId"
 FRAME_ATTRIBUTE = "BottleneckOOD.Frame"
-"""On a record: the index value of the sequence's frame that was assessed; absent where the volume is no sequence's."""
+"""On a record, and on decisions: the index value of the frame that was assessed; absent for a volume of no sequence."""
 VOLUME_REFERENCE = "BottleneckOOD.Volume"
-"""Role of the node reference from a record to the volume that was assessed."""
+"""Role of the node reference from a record, and from decisions, to the volume that was assessed."""
 RECORD_ROLE, SEGMENTATION_ROLE, DECISIONS_ROLE = "record", "segmentation", "decisions"
 _RECORDS_KEPT = 32
 
@@ -47,11 +47,11 @@ def nodes_of(scene: Any, case: str) -> list[Any]:
     return [node for node in ours if node.GetAttribute(CASE_ATTRIBUTE) == attribute_of(case)]
 
 
-def records_in(scene: Any) -> Iterator[tuple[str, Any]]:
-    """Case and text node of every record."""
+def records_in(scene: Any, role: str = RECORD_ROLE) -> Iterator[tuple[str, Any]]:
+    """Case and text node of every record, or of the decisions on every case."""
     for index in range(scene.GetNumberOfNodesByClass("vtkMRMLTextNode")):
         node = scene.GetNthNodeByClass(index, "vtkMRMLTextNode")
-        if node.GetAttribute(ROLE_ATTRIBUTE) == RECORD_ROLE:
+        if node.GetAttribute(ROLE_ATTRIBUTE) == role:
             yield text_of(node.GetAttribute(CASE_ATTRIBUTE) or ""), node
 
 

@@ -7,8 +7,16 @@ from typing import Any
 
 from BottleneckOODLib.assessment.decision import Decision
 from BottleneckOODLib.assessment.decision_record import DecisionLog, parse_decisions, with_row
-from BottleneckOODLib.scene.naming import attribute_of, node_name
-from BottleneckOODLib.scene.show import CASE_ATTRIBUTE, DECISIONS_ROLE, ROLE_ATTRIBUTE
+from BottleneckOODLib.scene.nodes import (
+    DECISIONS_ROLE,
+    FRAME_ATTRIBUTE,
+    RECORD_ROLE,
+    ROLE_ATTRIBUTE,
+    VOLUME_REFERENCE,
+    existing_node,
+    node_for,
+    nodes_of,
+)
 
 
 class SceneDecisions:
@@ -28,18 +36,13 @@ class SceneDecisions:
             InputError: The case's record is of a newer format; nothing was changed.
         """
         case = decision.case_id
-        nodes = self._nodes(case)
-        if not nodes:
-            node = self._scene.AddNewNodeByClass("vtkMRMLTextNode", node_name(f"{case} decisions"))
-            node.SetAttribute(ROLE_ATTRIBUTE, DECISIONS_ROLE)
-            node.SetAttribute(CASE_ATTRIBUTE, attribute_of(case))
-        else:
-            node = nodes[0]
+        node = node_for(self._scene, "vtkMRMLTextNode", case, DECISIONS_ROLE, f"{case} decisions")
         text = node.GetText() or ""
         parse_decisions(text, _source(case))
         # Inside the scene's own file: a text file beside it can be left out when the scene is saved.
         node.SetForceCreateStorageNode(node.CreateStorageNodeNever)
         node.SetText(with_row(text, decision))
+        self._refer(node, case)
 
     def decisions_of(self, case_id: str) -> DecisionLog:
         """Everything that was decided on a case.
@@ -61,15 +64,16 @@ class SceneDecisions:
             damage += (f"{foreign} rows of the decisions {_source(case_id)} are of another case; look at them.",)
         return DecisionLog(tuple(own), damage)
 
+    def _refer(self, node: Any, case: str) -> None:
+        """Say which volume was decided on, so that no other volume of its name gets these decisions."""
+        record = existing_node(self._scene, "vtkMRMLTextNode", case, RECORD_ROLE)
+        volume_id = None if record is None else record.GetNodeReferenceID(VOLUME_REFERENCE)
+        if record is not None and volume_id and not node.GetNodeReferenceID(VOLUME_REFERENCE):
+            node.SetNodeReferenceID(VOLUME_REFERENCE, volume_id)
+            node.SetAttribute(FRAME_ATTRIBUTE, record.GetAttribute(FRAME_ATTRIBUTE))
+
     def _nodes(self, case: str) -> list[Any]:
-        count = self._scene.GetNumberOfNodesByClass("vtkMRMLTextNode")
-        nodes = [self._scene.GetNthNodeByClass(index, "vtkMRMLTextNode") for index in range(count)]
-        return [
-            node
-            for node in nodes
-            if node.GetAttribute(ROLE_ATTRIBUTE) == DECISIONS_ROLE
-            and node.GetAttribute(CASE_ATTRIBUTE) == attribute_of(case)
-        ]
+        return [node for node in nodes_of(self._scene, case) if node.GetAttribute(ROLE_ATTRIBUTE) == DECISIONS_ROLE]
 
 
 def _source(case: str) -> str:
