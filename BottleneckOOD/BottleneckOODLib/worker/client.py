@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import shutil
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +95,7 @@ class _Running:
         case_id: The case, for an assessment.
         output: Where the result goes, for a reference.
         stop_asked: When the user asked to stop it.
+        being_taken: Whether its result is being read: whatever that takes, the worker owes no sign of life.
     """
 
     number: int
@@ -101,10 +103,13 @@ class _Running:
     case_id: str = ""
     output: Path | None = None
     stop_asked: float | None = None
+    being_taken: bool = False
 
 
 class WorkerClient:
     """Runs one job at a time in a process that is started when it is first needed and kept for the next.
+
+    The process ends with ``close``, and at the latest when nobody holds the client any more.
 
     Args:
         python: What runs it, such as ``python_command.slicer_python()``; None takes this interpreter.
@@ -115,6 +120,7 @@ class WorkerClient:
         self._python = python or plain_python()
         self._hung_after_s = hung_after_s
         self._process: WorkerProcess | None = None
+        self._end_when_gone: weakref.finalize[..., WorkerClient] | None = None
         self._last_heard = 0.0
         self._number = 0
         self._running: _Running | None = None
@@ -151,6 +157,7 @@ class WorkerClient:
         Raises:
             InputError: A job runs already.
             DependencyError: The worker's Python cannot be started.
+            OutputError: The temporary folder cannot be used.
         """
         self._refuse_while_busy()
         process, number = self._ready()
@@ -178,7 +185,7 @@ class WorkerClient:
         Raises:
             InputError: A job runs already.
             DependencyError: The worker's Python cannot be started.
-            OutputError: ``output`` exists, or cannot be written.
+            OutputError: ``output`` exists, or it or the temporary folder cannot be written.
         """
         self._refuse_while_busy()
         check_replaceable(output, overwrite=False, known=())
@@ -192,6 +199,7 @@ class WorkerClient:
 
         Raises:
             DependencyError: The worker's Python cannot be started.
+            OutputError: The temporary folder cannot be used.
         """
         if self._looking is None:
             process, number = self._ready()
@@ -220,9 +228,9 @@ class WorkerClient:
     def close(self) -> None:
         """End the process and remove everything that was exchanged."""
         self._running = self._looking = None
-        process, self._process = self._process, None
-        if process is not None:
-            process.end()
+        self._process = None
+        if self._end_when_gone is not None:
+            self._end_when_gone()
 
     def _refuse_while_busy(self) -> None:
         if self._running is not None:
@@ -234,6 +242,7 @@ class WorkerClient:
         if self._process is None or not self._process.running:
             self.close()
             self._process = WorkerProcess(self._python)
+            self._end_when_gone = weakref.finalize(self, self._process.end)
         self._number += 1
         self._last_heard = time.monotonic()
         return self._process, self._number
@@ -266,11 +275,14 @@ class WorkerClient:
         result: Event
         try:
             if isinstance(heard, Refused):
-                result = Failed(heard.sentence, heard.stopped)
+                # What was a fault of the program stands in the log alone.
+                log = "" if heard.stopped or self._process is None else self._process.log()
+                result = Failed(heard.sentence, heard.stopped, log)
             elif running.stop_asked is not None:
                 result = Failed(_STOPPED, stopped=True)
             elif isinstance(heard, Finished) and running.output is None and self._process is not None:
                 folder = self._inside(heard.folder)
+                running.being_taken = True
                 take_over(self._process, folder, running.number, running.case_id, warm=heard.warm)
                 return []
             elif isinstance(heard, protocol.Built) and running.output is not None:
@@ -316,10 +328,10 @@ class WorkerClient:
         if running is not None and running.stop_asked is not None and now - running.stop_asked > STOP_WITHIN_S:
             return self._ended("")
         asked_at = {} if self._process is None else self._process.asked_at
-        numbers = (None if running is None else running.number, self._looking)
+        numbers = (None if running is None or running.being_taken else running.number, self._looking)
         waited_for = [number for number in numbers if number is not None]
-        if not all(number in asked_at for number in waited_for):
-            # A volume is being handed over, which may take its time.
+        if not waited_for or not all(number in asked_at for number in waited_for):
+            # A volume is being handed over, or a result taken, which may take its time.
             return []
         since = max(self._last_heard, *(asked_at[number] for number in waited_for))
         if now - since > self._hung_after_s:

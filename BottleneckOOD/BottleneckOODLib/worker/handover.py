@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from BottleneckOODLib.worker.exchange import put_volume, take_assessment
 from BottleneckOODLib.worker.process import WorkerProcess
 from BottleneckOODLib.worker.protocol import Assess, Refused
 
+_FAULT = "The volume could not be read because of a fault of the program; the details are in the log. Report it."
 _NO_ROOM = "The volume could not be handed to the worker; check the free space of the temporary folder."
 
 
@@ -38,6 +40,8 @@ def hand_over(
 ) -> None:
     """Load a volume, put it into the exchange folder and then send the request; what goes wrong is heard as a refusal.
 
+    Nothing is sent to a worker that was ended meanwhile, and nothing stays in its folder.
+
     Args:
         process: The worker.
         load: Gives the volume; called in another thread.
@@ -52,14 +56,17 @@ def hand_over(
             process.heard.put(Refused(request.job, str(error), stopped=False))
         except (OSError, MemoryError):
             process.heard.put(Refused(request.job, _NO_ROOM, stopped=False))
+        except Exception:
+            # Whatever a loader raises: nobody else would hear of it, and the run would never end.
+            _tell_fault(process)
+            process.heard.put(Refused(request.job, _FAULT, stopped=False))
         else:
-            if wanted():
+            if wanted() and not process.ended:
                 process.send(request)
             else:
                 process.heard.put(Refused(request.job, "The run was stopped; nothing was changed.", stopped=True))
-        if process.ended:
-            # The folder was removed while this thread still wrote into it.
-            shutil.rmtree(process.exchange, ignore_errors=True)
+        finally:
+            _remove_if_ended(process)
 
     threading.Thread(target=work, daemon=True).start()
 
@@ -72,6 +79,23 @@ def take_over(process: WorkerProcess, folder: Path, job: int, case_id: str, *, w
             taken = Taken(job, take_assessment(folder, case_id), warm)
         except (UserError, OSError, MemoryError):
             taken = Taken(job, None, warm)
+        except Exception:
+            # As above.
+            _tell_fault(process)
+            taken = Taken(job, None, warm)
+        finally:
+            _remove_if_ended(process)
         process.heard.put(taken)
 
     threading.Thread(target=work, daemon=True).start()
+
+
+def _tell_fault(process: WorkerProcess) -> None:
+    traceback.print_exc()
+    process.note(traceback.format_exc())
+
+
+def _remove_if_ended(process: WorkerProcess) -> None:
+    """A folder that was removed while a thread still wrote or read there may have been left half removed."""
+    if process.ended:
+        shutil.rmtree(process.exchange, ignore_errors=True)

@@ -11,15 +11,30 @@ import subprocess
 import tempfile
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from BottleneckOODLib.errors import DependencyError
+from BottleneckOODLib.errors import DependencyError, OutputError
 from BottleneckOODLib.worker.protocol import MAX_LINE_BYTES, Alive, Job, ProtocolError, Request, decode, encode
 from BottleneckOODLib.worker.python_command import NO_WINDOW, PythonCommand
 
+NO_TEMPORARY_FOLDER = (
+    "The temporary folder cannot be written; free space on its disk, or let TMPDIR (on Windows TEMP) name another one."
+)
 _LOG_FILE = "worker.log"
 _MOST_LOG_BYTES = 200_000
+
+
+@dataclass
+class _Identity:
+    """What the listener learns of the worker, without holding on to who asked.
+
+    Attributes:
+        process_id: Of the worker itself, where a launcher stands between; 0 until it said so.
+    """
+
+    process_id: int = 0
 
 
 class WorkerProcess:
@@ -30,6 +45,7 @@ class WorkerProcess:
 
     Raises:
         DependencyError: It cannot be started.
+        OutputError: The temporary folder cannot be used.
 
     Attributes:
         exchange: The private folder that it shares with this process.
@@ -41,11 +57,15 @@ class WorkerProcess:
     """
 
     def __init__(self, python: PythonCommand) -> None:
-        self.exchange = Path(tempfile.mkdtemp(prefix="bottleneck-ood-"))
+        try:
+            self.exchange = Path(tempfile.mkdtemp(prefix="bottleneck-ood-"))
+        except OSError:
+            raise OutputError(NO_TEMPORARY_FOLDER) from None
         self.heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.ended = False
         self.asked_at: dict[int, float] = {}
-        self._own_id = 0
+        self._identity = _Identity()
+        self._notes: list[str] = []
         try:
             with (self.exchange / _LOG_FILE).open("wb") as log:
                 self._process = subprocess.Popen(
@@ -61,7 +81,9 @@ class WorkerProcess:
             shutil.rmtree(self.exchange, ignore_errors=True)
             message = f"The worker cannot be started with {python.command[0]}; check the installation of Python."
             raise DependencyError(message) from None
-        threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True).start()
+        # The listener outlives this object until the process ends, so it must not keep it alive.
+        told = (self._process.stdout, self.heard, self._identity)
+        threading.Thread(target=_listen, args=told, daemon=True).start()
 
     @property
     def pid(self) -> int:
@@ -74,32 +96,38 @@ class WorkerProcess:
         return self._process.poll() is None
 
     def send(self, message: Request) -> None:
-        """Say something; a worker that has died is noticed by what is heard."""
+        """Say something; a worker that has died is noticed by what is heard, one that was ended hears nothing."""
+        if self.ended:
+            return
         stream = self._process.stdin
         if isinstance(message, Job):
             self.asked_at[message.job] = time.monotonic()
         if stream is not None:
-            try:
+            # A stream that another thread closed meanwhile is a ValueError.
+            with contextlib.suppress(OSError, ValueError):
                 stream.write(encode(message))
                 stream.flush()
-            except OSError:
-                return
+
+    def note(self, text: str) -> None:
+        """Add to the log what went wrong on this side."""
+        self._notes.append(text)
 
     def log(self) -> str:
-        """The end of what it printed."""
+        """The end of what it printed, and every note."""
         try:
             raw = (self.exchange / _LOG_FILE).read_bytes()
         except OSError:
-            return ""
-        return raw[-_MOST_LOG_BYTES:].decode("utf-8", "replace")
+            raw = b""
+        return raw[-_MOST_LOG_BYTES:].decode("utf-8", "replace") + "".join(self._notes)
 
     def end(self) -> None:
         """End it, and remove everything that was exchanged."""
         self.ended = True
-        if self.running and self._own_id not in (0, self._process.pid):
+        own_id = self._identity.process_id
+        if self.running and own_id not in (0, self._process.pid):
             # A launcher's end is not its child's.
             with contextlib.suppress(OSError):
-                os.kill(self._own_id, getattr(signal, "SIGKILL", signal.SIGTERM))
+                os.kill(own_id, getattr(signal, "SIGKILL", signal.SIGTERM))
         self._process.kill()
         self._process.wait()
         # The other stream is the listener's to close: closing it here would wait for a child that still holds it.
@@ -107,19 +135,20 @@ class WorkerProcess:
             _close_quietly(self._process.stdin)
         shutil.rmtree(self.exchange, ignore_errors=True)
 
-    def _listen(self, stream: IO[bytes]) -> None:
-        try:
-            while line := stream.readline(MAX_LINE_BYTES + 1):
-                message = decode(line)
-                if isinstance(message, Alive) and message.process_id > 1 and message.process_id != os.getpid():
-                    self._own_id = message.process_id
-                self.heard.put(message)
-        except ProtocolError as error:
-            self.heard.put(error)
-        except (OSError, ValueError):
-            pass
-        self.heard.put(None)
-        _close_quietly(stream)
+
+def _listen(stream: IO[bytes], heard: queue.SimpleQueue[Any], identity: _Identity) -> None:
+    try:
+        while line := stream.readline(MAX_LINE_BYTES + 1):
+            message = decode(line)
+            if isinstance(message, Alive) and message.process_id > 1 and message.process_id != os.getpid():
+                identity.process_id = message.process_id
+            heard.put(message)
+    except ProtocolError as error:
+        heard.put(error)
+    except (OSError, ValueError):
+        pass
+    heard.put(None)
+    _close_quietly(stream)
 
 
 def _close_quietly(stream: IO[bytes]) -> None:

@@ -23,7 +23,9 @@ def test_a_volume_is_loaded_in_another_thread_and_a_refusal_there_is_heard_as_on
 
     a_client.assess(load, "drawing")
     assert a_client.busy
-    assert until(a_client)[-1] == Failed("The volume is a drawing; choose a scan.")
+    failed = until(a_client)[-1]
+    assert isinstance(failed, Failed)
+    assert (failed.sentence, failed.stopped) == ("The volume is a drawing; choose a scan.", False)
     assert threads != [threading.main_thread().name]
     assert not a_client.busy
 
