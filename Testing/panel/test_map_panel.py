@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import slicer
+import vtk
 from panel_session import PanelSession
 from qt_harness.plot_view import click_at
 
@@ -119,3 +120,23 @@ def test_a_case_without_a_map_has_none(a_session: PanelSession) -> None:
     a_session.assess("grey", map_points=(), placement=None)
     assert a_session.titles_of_the_maps() == [""]
     assert a_session.ui.wordLabel.text() == "Could not be assessed"
+
+
+def test_a_click_on_the_map_of_a_damaged_record_tells_nothing(a_map: PanelSession) -> None:
+    click_at(plot_view(), 2.0, -1.0)
+    before = a_map.ui.cardLabel.text()
+    a_map.scene.GetFirstNodeByClass("vtkMRMLTextNode").SetText("{")
+    series, selections, chosen = vtk.vtkStringArray(), vtk.vtkCollection(), vtk.vtkIdTypeArray()
+    series.InsertNextValue(a_map.scene.GetFirstNodeByClass("vtkMRMLPlotSeriesNode").GetID())
+    chosen.InsertNextValue(0)
+    selections.AddItem(chosen)
+    a_map.widget.panel._map._point_clicked(series, selections)
+    assert a_map.ui.cardLabel.text() == before
+
+
+def test_assessed_again_with_facts_that_tell_nothing_apart_the_map_goes_by_outcome(a_map: PanelSession) -> None:
+    a_map.ui.colourBySelector.setCurrentIndex(1)
+    plain = tuple(MapPoint(point.x, point.y, point.dice, point.case_id) for point in POINTS)
+    a_map.assess("red", map_points=plain, placement=Placement(1.0, 0.0, False))
+    assert legend(a_map)[0] == "Dice 0.90 or more"
+    assert a_map.ui.colourBySelector.currentData() == ""

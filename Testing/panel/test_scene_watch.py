@@ -10,6 +10,7 @@ import slicer
 from panel_session import PanelSession
 
 from BottleneckOODLib.scene.show import remove
+from BottleneckOODLib.widgets.scene_watch import SceneWatch
 from BottleneckOODLib.worker.client import Done
 
 NOTHING = ["", "", ""]
@@ -124,3 +125,20 @@ def test_a_closed_panel_watches_the_scene_no_longer(a_session: PanelSession, a_b
     a_browser.SetSelectedItemNumber(1)
     remove(a_session.scene, "CT [time 0]")
     assert word.text() == "Similar to the training cases"
+
+
+def test_a_sequence_browser_that_was_removed_is_heard_no_longer(a_session: PanelSession, a_browser: Any) -> None:
+    told: list[None] = []
+    watch = SceneWatch(a_session.scene, lambda: told.append(None))
+    a_browser.Modified()
+    assert told
+    a_session.scene.RemoveNode(a_browser)
+    told.clear()
+    a_browser.Modified()
+    assert told == []
+    # Back by undoing, say, it is heard again, once.
+    a_session.scene.AddNode(a_browser)
+    told.clear()
+    a_browser.Modified()
+    assert told == [None]
+    watch.close()

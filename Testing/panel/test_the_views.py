@@ -59,6 +59,31 @@ def test_a_view_that_a_new_layout_brings_shows_the_light_too(a_panel: Any, a_sho
     assert "Very unusual" in corner_words("Red+")
 
 
+def test_a_view_that_is_gone_is_asked_for_nothing_any_more(
+    a_panel: Any, a_shown_case: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_panel.enter()
+    manager = slicer.app.layoutManager()
+    manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutThreeOverThreeView)
+    slicer.util.setSliceViewerLayers(background=a_shown_case)
+    gone, window = manager.sliceWidget("Red+"), manager.sliceWidget("Red+").sliceView().renderWindow()
+    a_shown_case.GetScene().RemoveNode(gone.mrmlSliceNode())
+
+    def deleted() -> Any:
+        message = "Trying to call 'sliceLogic' on a destroyed object"
+        raise ValueError(message)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gone, "sliceLogic", deleted)
+        patch.setattr(gone, "sliceView", deleted)
+        a_panel.panel._corners.refresh()
+    props = window.GetRenderers().GetFirstRenderer().GetViewProps()
+    assert not any(props.GetItemAsObject(n).IsA("vtkTextActor") for n in range(props.GetNumberOfItems()))
+    assert "Very unusual" in corner_words("Red")
+    a_panel.panel._corners.detach()
+    assert corner_words("Red") == ""
+
+
 def test_what_is_hidden_or_drawn_in_another_module_stays_so(a_panel: Any, a_shown_case: Any) -> None:
     mask = a_shown_case.GetScene().GetFirstNodeByClass("vtkMRMLSegmentationNode")
     mask.GetDisplayNode().SetVisibility(False)

@@ -17,10 +17,10 @@ from BottleneckOODLib.ood.placement import Placement
 from BottleneckOODLib.scene.show import show
 from BottleneckOODLib.scene.training_map import (
     LIGHT_RGB,
-    colour_map,
     colourings_of,
     groups_of,
     map_point_of,
+    show_map,
     shown_colouring,
 )
 
@@ -195,12 +195,24 @@ def test_farther_than_the_map_is_said_on_the_map(a_scene: Any, make_assessment: 
     assert ("farther" in series.GetName()) is beyond
 
 
+@pytest.mark.parametrize("fact", ["no such fact", "kvp", ""])
+def test_a_fact_that_tells_no_groups_apart_is_not_gone_by(
+    a_scene: Any, make_assessment: MakeAssessment, fact: str
+) -> None:
+    points = tuple(MapPoint(p.x, p.y, p.dice, p.case_id, {**p.facts, "kvp": "120"}) for p in with_phases())
+    assessment = make_assessment(map_points=points)
+    by_outcome = [series.GetName() for series in show(assessment, a_scene).training_series]
+    shown = show(assessment, a_scene, colour_by=fact)
+    assert [series.GetName() for series in shown.training_series] == by_outcome
+    assert shown_colouring(a_scene, "case-7") is None
+
+
 def test_coloured_anew_only_the_map_changes(a_scene: Any, make_assessment: MakeAssessment, scene_state: Any) -> None:
-    show(make_assessment(map_points=with_phases()), a_scene)
+    assessment = make_assessment(map_points=with_phases())
+    show(assessment, a_scene)
     show(make_assessment("red", case_id="other"), a_scene)
     before = scene_state(a_scene)
-    nodes = colour_map(a_scene, "case-7", "contrast_phase")
-    assert nodes is not None
+    nodes = show_map(assessment, a_scene, "contrast_phase")
     assert len(nodes.training_series) == 5
     after = scene_state(a_scene)
     roles = {
@@ -209,15 +221,5 @@ def test_coloured_anew_only_the_map_changes(a_scene: Any, make_assessment: MakeA
         if before.get(node) != state
     }
     assert roles <= {"map", "training", "chart"}
-    colour_map(a_scene, "case-7", None)
-    assert scene_state(a_scene) == before
-
-
-def test_a_case_without_a_map_is_not_coloured(
-    a_scene: Any, make_assessment: MakeAssessment, scene_state: Any
-) -> None:
-    show(make_assessment(map_points=()), a_scene)
-    before = scene_state(a_scene)
-    assert colour_map(a_scene, "case-7", "contrast_phase") is None
-    assert colour_map(a_scene, "no such case", None) is None
+    show_map(assessment, a_scene, None)
     assert scene_state(a_scene) == before

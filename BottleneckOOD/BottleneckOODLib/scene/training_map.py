@@ -84,9 +84,11 @@ def show_map(assessment: Assessment, scene: Any, colour_by: str | None = None) -
     Args:
         assessment: Has at least one map point.
         scene: The ``vtkMRMLScene``.
-        colour_by: An acquisition fact of the training cases, such as ``"contrast_phase"``; None groups by outcome.
+        colour_by: An acquisition fact of the training cases, such as ``"contrast_phase"``; None groups by outcome, and
+            so does one that tells no groups apart here (see ``colourings_of``).
     """
     case, points = assessment.case_id, assessment.map_points
+    colour_by = colour_by if colour_by in colourings_of(points) else None
     tables, training = [], []
     for number, group in enumerate(groups_of(points, colour_by)):
         name = f"{case} training map, {group.name}"
@@ -134,20 +136,6 @@ def show_map(assessment: Assessment, scene: Any, colour_by: str | None = None) -
         if is_map_role(node.GetAttribute(ROLE_ATTRIBUTE)) and node not in kept:
             remove_node(scene, node)
     return MapNodes(tuple(tables), tuple(training), case_table, case_series, chart)
-
-
-def colour_map(scene: Any, case: str, colour_by: str | None) -> MapNodes | None:
-    """Colour the map of a case that is shown by another fact; nothing else of the case is touched.
-
-    Returns:
-        The map's nodes; None where the case has no map.
-
-    Raises:
-        InputError: The record of the case is damaged.
-    """
-    record = existing_node(scene, "vtkMRMLTextNode", case, RECORD_ROLE)
-    assessment = None if record is None else recorded_assessment(case, record)
-    return None if assessment is None or not assessment.map_points else show_map(assessment, scene, colour_by)
 
 
 def is_map_role(role: str) -> bool:

@@ -11,6 +11,7 @@ import vtk
 
 from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.assessment.wording import BEYOND_MAP, MAP_NOTE
+from BottleneckOODLib.errors import InputError
 from BottleneckOODLib.panel.map_card import card_text
 from BottleneckOODLib.panel.panel_state import ResultState
 from BottleneckOODLib.scene.nodes import ROLE_ATTRIBUTE, existing_node
@@ -91,7 +92,11 @@ class MapSection:
         for number in range(series_ids.GetNumberOfValues()):
             chosen = selections.GetItemAsObject(number)
             if chosen is not None and chosen.GetNumberOfTuples():
-                point = map_point_of(self._scene, series_ids.GetValue(number), int(chosen.GetTuple1(0)))
+                try:
+                    point = map_point_of(self._scene, series_ids.GetValue(number), int(chosen.GetTuple1(0)))
+                except InputError:
+                    # A record that was damaged tells nothing: the panel has said so where it was read.
+                    continue
                 if point is not None:
                     self._ui.cardLabel.text = card_text(assessment, point.case_id)
                     # Each series keeps what was chosen in it: the next click would be told together with this one.

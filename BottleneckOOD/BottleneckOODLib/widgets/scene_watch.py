@@ -50,6 +50,11 @@ class SceneWatch:
 
     @_with_its_node
     def _removed(self, _scene: Any, _event: str, node: Any) -> None:
+        if node.IsA(_BROWSER):
+            for observed, tag in self._observed:
+                if observed is node:
+                    node.RemoveObserver(tag)
+            self._observed = [one for one in self._observed if one[0] is not node]
         self._tell_of(node)
 
     def _tell_of(self, node: Any) -> None:
