@@ -14,7 +14,7 @@ from BottleneckOODLib.evaluation.manifolds import inductive_umap, joint_tsne, jo
 from BottleneckOODLib.evaluation.settings import PAPER, Settings, Task
 from BottleneckOODLib.ood.average_pooling import AveragePooling
 from BottleneckOODLib.ood.knn import squared_distances
-from BottleneckOODLib.ood.standardising import mean_and_scale
+from BottleneckOODLib.ood.standardising import standardised
 
 FloatArray = npt.NDArray[np.float64]
 _WIDE = 4
@@ -83,18 +83,17 @@ def principal_coordinates(train: FloatArray, test: FloatArray, n: int) -> tuple[
     Returns:
         Coordinates, shapes (n_train, n) and (n_test, n).
     """
-    mean, scale = mean_and_scale(train)
-    standardised, new = (train - mean) / scale, (test - mean) / scale
+    own, new = standardised(train, test)
     if train.shape[1] < _WIDE * len(train):
-        left, singular, right = np.linalg.svd(standardised, full_matrices=False)
+        left, singular, right = np.linalg.svd(own, full_matrices=False)
         seen = singular[:n] > singular[0] * max(train.shape) * np.finfo(np.float64).eps
         return left[:, :n] * (singular[:n] * seen), (new @ right[:n].T) * seen
     # Products of cases hold the same directions, and are small: one of them serves every n.
-    values, vectors = np.linalg.eigh(standardised @ standardised.T)
+    values, vectors = np.linalg.eigh(own @ own.T)
     values, vectors = values[::-1][:n], vectors[:, ::-1][:, :n]
     seen = values > values[0] * len(train) * _WIDE * np.finfo(np.float64).eps
     singular = np.sqrt(np.where(seen, values, 1.0))
-    return vectors * (singular * seen), (new @ standardised.T) @ vectors / singular * seen
+    return vectors * (singular * seen), (new @ own.T) @ vectors / singular * seen
 
 
 def _principal_spaces(
@@ -124,4 +123,6 @@ def _space(
 
 
 def _flat(features: Array) -> FloatArray:
-    return np.asarray(features, dtype=np.float64).reshape(len(features), -1)
+    # As saved: single precision becomes double where something is subtracted from it, and not before.
+    flat: FloatArray = features.reshape(len(features), -1)  # type: ignore[assignment]
+    return flat

@@ -15,7 +15,7 @@ def squared_distances(a: FloatArray, b: FloatArray) -> FloatArray:
     [[25.0, 0.0]]
     """
     # Centring keeps the cancellation of large offsets out of the difference.
-    centre = b.mean(axis=0)
+    centre = b.mean(axis=0, dtype=np.float64)
     a, b = a - centre, b - centre
     squared = a @ b.T
     squared *= -2

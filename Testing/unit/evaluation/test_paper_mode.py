@@ -60,7 +60,9 @@ def reduced(row: dict[str, str], train: np.ndarray, test: np.ndarray) -> tuple[n
         return pca.transform(scaler.transform(flat_train)), pca.transform(scaler.transform(flat_test))
     if row["reducer"] == "tsne":
         np.random.seed(int(row["seed"]))  # noqa: NPY002 - what the published code does
-        together = manifold.TSNE(2).fit_transform(np.vstack([flat_train, flat_test]))
+        # In the precision in which the embeddings are saved.
+        as_saved = np.vstack([cases.reshape(len(cases), -1) for cases in (train, test)])
+        together = manifold.TSNE(2).fit_transform(as_saved)
         return together[: len(train)], together[len(train) :]
     return flat_train, flat_test
 
