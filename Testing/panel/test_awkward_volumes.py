@@ -12,7 +12,7 @@ import vtk
 from panel_session import PanelSession
 from PySide6 import QtCore
 
-from BottleneckOODLib.scene.volume_node import image_data
+from BottleneckOODLib.scene.grids import image_data
 from BottleneckOODLib.worker.client import Done
 
 NAMES = ["<b>bold</b> <img src='x'>", "R&D &amp; ä", "line\nbreak", "ü" * 300, "C:\\scans/..\\ct", "腹部 CT", "%41 50%"]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import slicer
 import vtk
+from scene_state import assessments_in
 
 from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.assessment.record import record_text
@@ -19,7 +20,7 @@ from BottleneckOODLib.errors import OutputError
 from BottleneckOODLib.imaging.volume import LabelVolume, Volume
 from BottleneckOODLib.imaging.writing import terminology_entry
 from BottleneckOODLib.scene.bundle import write_scene
-from BottleneckOODLib.scene.restore import assessments_in, cases_in
+from BottleneckOODLib.scene.restore import cases_in
 from BottleneckOODLib.scene.show import show
 from BottleneckOODLib.scene.training_map import map_point_of
 from BottleneckOODLib.scene.volume_node import volume_from_node

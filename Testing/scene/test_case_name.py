@@ -13,11 +13,12 @@ import slicer
 from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.assessment.decision import decide, shown_of
 from BottleneckOODLib.scene.case_name import case_id_for, frame_of
+from BottleneckOODLib.scene.grids import image_data
 from BottleneckOODLib.scene.restore import cases_in
 from BottleneckOODLib.scene.review import SceneDecisions
 from BottleneckOODLib.scene.show import remove, show
 from BottleneckOODLib.scene.shown_case import case_on, shown_case
-from BottleneckOODLib.scene.volume_node import image_data, volume_from_node
+from BottleneckOODLib.scene.volume_node import volume_from_node
 
 MakeAssessment = Callable[..., Assessment]
 VALUES = (0.0, 2.5, 5.0)

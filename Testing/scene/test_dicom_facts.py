@@ -11,7 +11,8 @@ import slicer
 
 from BottleneckOODLib.errors import InputError
 from BottleneckOODLib.scene.dicom_facts import acquisition_of, modality_of, refusal_of_modality, stated_modality
-from BottleneckOODLib.scene.volume_node import image_data, refusal_of, volume_from_node
+from BottleneckOODLib.scene.grids import image_data
+from BottleneckOODLib.scene.volume_node import refusal_of, volume_from_node
 
 HEADERS = {
     "0008,0060": "CT",

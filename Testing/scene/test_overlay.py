@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import slicer
 import vtk
+from scene_state import assessments_in
 
 from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.assessment.regions import RegionMap
@@ -29,7 +30,6 @@ from BottleneckOODLib.scene.overlay import (
     set_overlay_visible,
     show_overlay,
 )
-from BottleneckOODLib.scene.restore import assessments_in
 from BottleneckOODLib.scene.show import remove, show
 from BottleneckOODLib.scene.volume_node import add_volume_node
 

@@ -11,7 +11,8 @@ import slicer
 import vtk
 
 from BottleneckOODLib.errors import InputError
-from BottleneckOODLib.scene.volume_node import image_data, refusal_of, volume_from_node
+from BottleneckOODLib.scene.grids import image_data
+from BottleneckOODLib.scene.volume_node import refusal_of, volume_from_node
 
 SIZE = (4, 5, 6)
 

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scene_state import assessments_in
 
 import BottleneckOODLib
 from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.errors import InputError
-from BottleneckOODLib.scene.restore import assessments_in
-from BottleneckOODLib.scene.show import CASE_ATTRIBUTE, ROLE_ATTRIBUTE, show
+from BottleneckOODLib.scene.nodes import CASE_ATTRIBUTE, ROLE_ATTRIBUTE
+from BottleneckOODLib.scene.show import show
 
 MakeAssessment = Callable[..., Assessment]
 LIGHTS = ("green", "amber", "red", "grey")
@@ -103,8 +104,8 @@ def test_a_newer_record_is_refused_with_what_to_do(a_scene: Any, an_assessment: 
 def test_restoring_loads_no_model_and_no_picture() -> None:
     code = (
         "import sys, slicer\n"
-        "from BottleneckOODLib.scene.restore import assessments_in\n"
-        "assert assessments_in(slicer.vtkMRMLScene()) == {}\n"
+        "from BottleneckOODLib.scene.restore import cases_in\n"
+        "assert cases_in(slicer.vtkMRMLScene()) == {}\n"
         "print(sorted({'torch', 'monai', 'umap', 'matplotlib', 'sklearn'} & set(sys.modules)))"
     )
     result = subprocess.run(

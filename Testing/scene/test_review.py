@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scene_state import assessments_in
 
 from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.assessment.decision import Decision, Rating, decide, shown_of, withdraw
 from BottleneckOODLib.assessment.decision_record import DecisionLog, DecisionStore, decision_line, decisions_text
 from BottleneckOODLib.errors import InputError
 from BottleneckOODLib.panel.review_model import ReviewModel
-from BottleneckOODLib.scene.restore import assessments_in
+from BottleneckOODLib.scene.nodes import CASE_ATTRIBUTE, DECISIONS_ROLE, ROLE_ATTRIBUTE
 from BottleneckOODLib.scene.review import SceneDecisions
-from BottleneckOODLib.scene.show import CASE_ATTRIBUTE, DECISIONS_ROLE, ROLE_ATTRIBUTE, show
+from BottleneckOODLib.scene.show import show
 
 MakeAssessment = Callable[..., Assessment]
 ReadBundle = Callable[[Path], Any]

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import slicer
 import vtk
+from scene_state import assessments_in
 
 from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.scene.mask import show_surface
 from BottleneckOODLib.scene.nodes import CASE_ATTRIBUTE, DECISIONS_ROLE, ROLE_ATTRIBUTE, VOLUME_REFERENCE
-from BottleneckOODLib.scene.restore import assessments_in, cases_in
+from BottleneckOODLib.scene.restore import cases_in
 from BottleneckOODLib.scene.show import remove, show
 from BottleneckOODLib.scene.volume_node import add_volume_node
 

@@ -19,11 +19,12 @@ from BottleneckOODLib.assessment.wording import MAP_AXIS, STATE_WORDS
 from BottleneckOODLib.imaging.volume import LabelVolume
 from BottleneckOODLib.imaging.writing import terminology_entry
 from BottleneckOODLib.ood.placement import Placement
+from BottleneckOODLib.scene.grids import array_from_image_data
 from BottleneckOODLib.scene.nodes import CASE_ATTRIBUTE, DECISIONS_ROLE, ROLE_ATTRIBUTE, node_for
 from BottleneckOODLib.scene.nodes import nodes_of as nodes_of_the_case
 from BottleneckOODLib.scene.show import ShownNodes, show
 from BottleneckOODLib.scene.shown_case import case_on
-from BottleneckOODLib.scene.volume_node import add_volume_node, array_from_image_data
+from BottleneckOODLib.scene.volume_node import add_volume_node
 
 MakeAssessment = Callable[..., Assessment]
 LIGHTS = ("green", "amber", "red", "grey")

@@ -15,8 +15,9 @@ from scipy.spatial.transform import Rotation
 
 from BottleneckOODLib.errors import InputError
 from BottleneckOODLib.imaging.volume import Geometry, LabelVolume, Volume
+from BottleneckOODLib.scene.grids import array_from_image_data, vtk_matrix
 from BottleneckOODLib.scene.show import show
-from BottleneckOODLib.scene.volume_node import add_volume_node, array_from_image_data, volume_from_node, vtk_matrix
+from BottleneckOODLib.scene.volume_node import add_volume_node, volume_from_node
 
 MakeAssessment = Callable[..., Any]
 FloatArray = npt.NDArray[np.float64]

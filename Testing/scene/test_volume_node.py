@@ -21,16 +21,9 @@ from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.errors import InputError
 from BottleneckOODLib.imaging.reading import read_volume
 from BottleneckOODLib.imaging.volume import Geometry, LabelVolume, Volume
+from BottleneckOODLib.scene.grids import array_from_image_data, geometry_from_ras_matrix, ijk_to_ras_matrix, image_data
 from BottleneckOODLib.scene.show import show
-from BottleneckOODLib.scene.volume_node import (
-    add_volume_node,
-    array_from_image_data,
-    geometry_from_ras_matrix,
-    ijk_to_ras_matrix,
-    image_data,
-    pending_volume,
-    volume_from_node,
-)
+from BottleneckOODLib.scene.volume_node import add_volume_node, pending_volume, volume_from_node
 
 MakeAssessment = Callable[..., Assessment]
 FloatArray = npt.NDArray[np.float64]

@@ -13,6 +13,9 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
+from BottleneckOODLib.assessment.assessment import Assessment
+from BottleneckOODLib.scene.restore import cases_in
+
 NodeState = dict[str, Any]
 
 
@@ -37,6 +40,11 @@ def state_of_scene(scene: Any) -> dict[str, NodeState]:
         }
         for node in nodes
     }
+
+
+def assessments_in(scene: Any) -> dict[str, Assessment]:
+    """What a scene says of each case."""
+    return {case: found.assessment for case, found in cases_in(scene).items()}
 
 
 def references_of(node: Any) -> dict[str, list[str]]:

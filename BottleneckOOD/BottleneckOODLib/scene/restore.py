@@ -44,12 +44,3 @@ def cases_in(scene: Any) -> dict[str, CaseInScene]:
         )
         for case, record in records_in(scene)
     }
-
-
-def assessments_in(scene: Any) -> dict[str, Assessment]:
-    """The assessments that a scene holds, by case, without their masks (those are the segmentation nodes).
-
-    Raises:
-        InputError: A record is damaged, or of a newer format.
-    """
-    return {case: found.assessment for case, found in cases_in(scene).items()}

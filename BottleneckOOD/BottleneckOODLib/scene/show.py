@@ -12,7 +12,6 @@ from BottleneckOODLib.scene.case_name import frame_of
 from BottleneckOODLib.scene.mask import show_mask
 from BottleneckOODLib.scene.naming import attribute_of
 from BottleneckOODLib.scene.nodes import (
-    CASE_ATTRIBUTE,
     DECISIONS_ROLE,
     FRAME_ATTRIBUTE,
     RECORD_ROLE,
@@ -27,8 +26,6 @@ from BottleneckOODLib.scene.nodes import (
 )
 from BottleneckOODLib.scene.overlay import REGION_ROLES, existing_overlay, set_overlay_visible, show_overlay
 from BottleneckOODLib.scene.training_map import is_map_role, show_map
-
-__all__ = ["CASE_ATTRIBUTE", "DECISIONS_ROLE", "ROLE_ATTRIBUTE", "VOLUME_REFERENCE", "ShownNodes", "remove", "show"]
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,6 @@ from BottleneckOODLib.errors import InputError
 from BottleneckOODLib.imaging.volume import Modality, Volume
 from BottleneckOODLib.scene.dicom_facts import TagOf, refusal_of_modality
 from BottleneckOODLib.scene.grids import (
-    array_from_image_data,
-    geometry_from_ras_matrix,
     ijk_to_ras_matrix,
     image_data,
     vtk_matrix,
@@ -20,18 +18,6 @@ from BottleneckOODLib.scene.grids import (
 from BottleneckOODLib.scene.naming import node_name
 from BottleneckOODLib.scene.nodes import ROLE_ATTRIBUTE
 from BottleneckOODLib.scene.transformed_volume import world_voxels
-
-__all__ = [
-    "add_volume_node",
-    "array_from_image_data",
-    "geometry_from_ras_matrix",
-    "ijk_to_ras_matrix",
-    "image_data",
-    "pending_volume",
-    "refusal_of",
-    "volume_from_node",
-    "vtk_matrix",
-]
 
 _MIN_VOXELS = 2
 _KINDS = (
