@@ -11,6 +11,10 @@ from pathlib import Path
 
 from BottleneckOODLib.errors import OutputError
 
+NO_TEMPORARY_FOLDER = (
+    "The temporary folder cannot be written; free space on its disk, or let TMPDIR (on Windows TEMP) name another one."
+)
+
 
 @contextmanager
 def written_whole(folder: Path, *, overwrite: bool, known: Collection[str]) -> Iterator[Path]:

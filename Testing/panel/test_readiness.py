@@ -12,6 +12,7 @@ import pytest
 import slicer
 from qt_harness.host import Host
 
+from BottleneckOODLib.errors import DependencyError
 from BottleneckOODLib.panel.dependencies import Plan
 from BottleneckOODLib.panel.installation import Ended
 
@@ -190,3 +191,45 @@ def test_what_is_missing_is_looked_for_before_it_is_asked_for(the_application: H
     ready.look_ahead()
     assert ready()
     assert len(looked) == 1
+
+
+def test_who_waited_for_another_installation_is_asked_afterwards(
+    the_application: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has declined anything."""
+    running = [True]
+    packaging = types.ModuleType("slicer.packaging")
+    packaging.isPipInstallInProgress = lambda: running[0]  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "slicer.packaging", packaging)
+    ready = readiness([OPTIONAL], ScriptedPip())
+    the_application.answers.append("Ok")
+    assert ready()
+    running[0] = False
+    the_application.answers.append("Cancel")
+    assert ready()
+    assert the_application.asked[-1].text == OPTIONAL.question
+
+
+@pytest.mark.parametrize("when", ["looking", "starting the next", "looking again"])
+def test_whatever_cannot_be_used_is_one_sentence(the_application: Host, when: str) -> None:
+    from BottleneckOODLib.widgets.installation import Readiness
+
+    pip = ScriptedPip(0, 0)
+    looked, start = [], pip.start
+
+    def find() -> Plan:
+        looked.append(when)
+        if when == "looking" or (when == "looking again" and len(looked) > 1):
+            raise DependencyError("The file requirements.txt is damaged.")
+        return MISSING
+
+    def start_once(module: str, arguments: Sequence[str]) -> None:
+        if when == "starting the next" and pip.asked:
+            raise DependencyError("pip cannot be started.")
+        start(module, arguments)
+
+    pip.start = start_once  # type: ignore[method-assign]
+    the_application.answers.extend(["Ok"] if when == "looking" else ["Ok", "Ok"])
+    assert not Readiness(find, lambda: pip)()
+    told = the_application.asked[-1].text
+    assert told in ("The file requirements.txt is damaged.", "pip cannot be started.")

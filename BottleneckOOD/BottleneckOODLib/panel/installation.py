@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
-from BottleneckOODLib.errors import DependencyError
+from BottleneckOODLib.atomic_folder import NO_TEMPORARY_FOLDER
+from BottleneckOODLib.errors import DependencyError, OutputError, UserError
 from BottleneckOODLib.panel.dependencies import (
     Plan,
     constraints,
@@ -160,6 +161,7 @@ class Installation:
 
     Raises:
         DependencyError: A damaged package cannot be removed, or pip cannot be started.
+        OutputError: The temporary folder cannot be used.
     """
 
     def __init__(
@@ -177,25 +179,36 @@ class Installation:
         self._look_again = look_again
         self._versions = versions
         self._log: list[str] = []
-        remove_remains(plan.damaged)
-        self._before = dict(versions())
-        self._folder = tempfile.TemporaryDirectory(prefix="bottleneck-ood-install-", ignore_cleanup_errors=True)
-        kept = constraints(self._before) if bundled is None else constraints(self._before, bundled)
-        self._constraints = self._file("constraints.txt", kept)
-        self._steps = self._commands(torch_module)
-        self._next()
+        # Before anything is removed: without it nothing can be installed.
+        try:
+            self._folder = tempfile.TemporaryDirectory(prefix="bottleneck-ood-install-", ignore_cleanup_errors=True)
+        except OSError:
+            raise OutputError(NO_TEMPORARY_FOLDER) from None
+        try:
+            remove_remains(plan.damaged)
+            self._before = dict(versions())
+            kept = constraints(self._before) if bundled is None else constraints(self._before, bundled)
+            self._constraints = self._file("constraints.txt", kept)
+            self._steps = self._commands(torch_module)
+            self._next()
+        except UserError:
+            self._folder.cleanup()
+            raise
 
     def poll(self) -> tuple[list[str], Outcome | None]:
         """The lines since the last call, and at last how all of it ended. Never waits."""
         lines: list[str] = []
-        for heard in self._installer.poll():
-            if isinstance(heard, str):
-                lines.append(heard)
-                self._log.append(heard)
-            elif heard.code != 0:
-                return lines, self._ended(self._failure())
-            elif not self._next():
-                return lines, self._finished()
+        try:
+            for heard in self._installer.poll():
+                if isinstance(heard, str):
+                    lines.append(heard)
+                    self._log.append(heard)
+                elif heard.code != 0:
+                    return lines, self._ended(self._failure())
+                elif not self._next():
+                    return lines, self._finished()
+        except UserError as error:
+            return lines, self._ended(Outcome(False, str(error), "\n".join(self._log), *self._changes()))
         return lines, None
 
     def stop(self) -> Outcome:
@@ -249,18 +262,25 @@ class Installation:
 
     def _file(self, name: str, text: str) -> Path:
         path = Path(self._folder.name) / name
-        path.write_text(text, encoding="utf-8")
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError:
+            raise OutputError(NO_TEMPORARY_FOLDER) from None
         return path
 
 
 def offline_help(plan: Plan) -> str:
-    """How to install without a network, step by step."""
+    """How to install without a network, step by step, as ``docs/extension.md`` says it."""
     packages = " ".join(f'"{package}"' for package in plan.packages)
+    names = ", ".join(re.split(r"[<>=!~ ]", package)[0] for package in plan.packages)
     return (
-        "Without a network: on a computer with one, of the same system and with the same version of Python,\n"
-        f"  PythonSlicer -m pip download {packages} --dest wheels\n"
-        "Carry the folder wheels to this computer, and here, with Slicer closed,\n"
-        f"  PythonSlicer -m pip install --no-index --find-links wheels {packages}\n"
+        "Without a network: on a computer with one, of the same system and with the same Slicer,\n"
+        f"  PythonSlicer -m pip download --dest packages {packages}\n"
+        "Carry the folder packages to this computer, and here, with Slicer closed,\n"
+        "  PythonSlicer -m pip list --format=freeze > bundled.txt\n"
+        f"  PythonSlicer -m pip install --no-index --find-links packages --constraint bundled.txt {packages}\n"
+        "bundled.txt keeps pip from replacing what Slicer brings; a line of a package that is to be replaced "
+        f"({names}) is taken out of it first.\n"
         "PythonSlicer lies in Slicer's bin folder.\n"
     )
 

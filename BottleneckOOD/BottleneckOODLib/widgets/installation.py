@@ -64,15 +64,15 @@ class Readiness:
             # The dialog of the first one blocks nothing: whoever presses again waits for it.
             return False
         looking, self._looking = self._looking, None
-        plan = self._find() if looking is None else looking.result()
+        try:
+            plan = self._find() if looking is None else looking.result()
+        except UserError as error:
+            slicer.util.errorDisplay(str(error), windowTitle=_TITLE)
+            return False
         if not plan.packages:
             self._nothing_missing = True
             return True
-        # What only some jobs need is asked for once; a self-test changes no installation.
-        if slicer.app.testingEnabled() or (self._declined and not plan.needed):
-            return not plan.needed
-        if self._another_runs() or not slicer.util.confirmOkCancelDisplay(plan.question, windowTitle=_TITLE):
-            self._declined = True
+        if not self._wanted(plan):
             return not plan.needed
         self._installing = True
         try:
@@ -86,18 +86,27 @@ class Readiness:
             slicer.util.infoDisplay(outcome.sentence, windowTitle=_TITLE)
         return outcome.complete or not plan.needed
 
+    def _wanted(self, plan: Plan) -> bool:
+        """Whether the user wants it now."""
+        # What only some jobs need is asked for once; a self-test changes no installation.
+        if slicer.app.testingEnabled() or (self._declined and not plan.needed) or self._another_runs():
+            return False
+        wanted = bool(slicer.util.confirmOkCancelDisplay(plan.question, windowTitle=_TITLE))
+        self._declined = self._declined or not wanted
+        return wanted
+
     def _carried_out(self, plan: Plan) -> Outcome:
         try:
             module = "pip" if importlib.util.find_spec("PyTorchUtils") is None else "light_the_torch"
             installation = Installation(plan, self._installer(), torch_module=module, look_again=self._find)
+            heading = _("Installing what the model needs; this can be stopped and started again.")
+            dialog = slicer.util.createProgressDialog(maximum=0, labelText=heading, windowTitle=_TITLE)
+            try:
+                return _watched(installation, dialog, heading)
+            finally:
+                dialog.close()
         except UserError as error:
             return Outcome(False, str(error))
-        heading = _("Installing what the model needs; this can be stopped and started again.")
-        dialog = slicer.util.createProgressDialog(maximum=0, labelText=heading, windowTitle=_TITLE)
-        try:
-            return _watched(installation, dialog, heading)
-        finally:
-            dialog.close()
 
     @staticmethod
     def _another_runs() -> bool:

@@ -15,13 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from BottleneckOODLib.atomic_folder import NO_TEMPORARY_FOLDER
 from BottleneckOODLib.errors import DependencyError, OutputError
 from BottleneckOODLib.worker.protocol import MAX_LINE_BYTES, Alive, Job, ProtocolError, Request, decode, encode
 from BottleneckOODLib.worker.python_command import NO_WINDOW, PythonCommand
 
-NO_TEMPORARY_FOLDER = (
-    "The temporary folder cannot be written; free space on its disk, or let TMPDIR (on Windows TEMP) name another one."
-)
 _LOG_FILE = "worker.log"
 _MOST_LOG_BYTES = 200_000
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from BottleneckOODLib.errors import DependencyError
+from BottleneckOODLib.errors import DependencyError, OutputError
 from BottleneckOODLib.panel.dependencies import (
     Plan,
     Requirement,
@@ -16,7 +16,7 @@ from BottleneckOODLib.panel.dependencies import (
     state_of,
     what_changed,
 )
-from BottleneckOODLib.panel.installation import Ended, Installation, Outcome
+from BottleneckOODLib.panel.installation import Ended, Installation, Outcome, offline_help
 
 
 class ScriptedPip:
@@ -196,3 +196,55 @@ def test_stopping_ends_pip() -> None:
     assert pip.stopped
     assert not outcome.complete
     assert "can be started again" in outcome.sentence
+
+
+def test_a_temporary_folder_that_cannot_be_used_is_one_sentence_and_nothing_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed: list[Sequence[str]] = []
+    monkeypatch.setattr("BottleneckOODLib.panel.installation.remove_remains", removed.append)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    pip = ScriptedPip()
+    with pytest.raises(OutputError, match="temporary folder cannot be written"):
+        Installation(A_PLAN, pip, look_again=Plan, versions=lambda: THERE)
+    assert removed == []
+    assert pip.asked == []
+
+
+def test_a_temporary_folder_that_is_full_is_one_sentence_and_is_left_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object, **_keywords: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OutputError, match="temporary folder cannot be written"):
+        Installation(A_PLAN, ScriptedPip(), look_again=Plan, versions=lambda: THERE)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_list_of_requirements_that_is_damaged_afterwards_ends_it_with_that_sentence() -> None:
+    def look_again() -> Plan:
+        message = "The file requirements.txt is damaged."
+        raise DependencyError(message)
+
+    outcome = carried_out(ScriptedPip((["Collecting torch"], 0), ([], 0)), look_again=look_again)
+    assert not outcome.complete
+    assert outcome.sentence == "The file requirements.txt is damaged."
+    assert "Collecting torch" in outcome.log
+
+
+def commands_in(text: str) -> list[str]:
+    """What is typed, up to the packages."""
+    lines = [line.strip() for line in text.splitlines()]
+    return [re.split(r' "?torch', line)[0] for line in lines if line.startswith("PythonSlicer -m")]
+
+
+def test_the_help_without_a_network_and_the_manual_say_the_same(repository: Path) -> None:
+    manual = (repository / "docs" / "extension.md").read_text(encoding="utf-8")
+    help_text = offline_help(A_PLAN)
+    assert commands_in(help_text) == commands_in(manual)
+    assert len(commands_in(help_text)) == 3
+    # What is to come must not be held by the constraints at the version that is too old.
+    assert all(package.partition(">")[0] in help_text.splitlines()[-2] for package in A_PLAN.packages)
