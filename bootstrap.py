@@ -88,7 +88,7 @@ def installed_python(extra):
                 "the virtual environment cannot be made; on Debian or Ubuntu install it with: "
                 "sudo apt-get install python3-venv"
             )
-    print("Installing what constraints.txt pins (about 1 GB, once; several minutes) ...", flush=True)
+    print("Installing what constraints.txt pins (about 2 GB on disk, once; several minutes) ...", flush=True)
     target = "{}[{}]".format(ROOT, extra) if extra else str(ROOT)
     command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     command += ["--constraint", str(ROOT / "constraints.txt"), "--editable", target]

@@ -6,6 +6,8 @@ import csv
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+
 from BottleneckOODLib.errors import InputError
 from BottleneckOODLib.imaging.reading import IMAGE_SUFFIXES, case_id_of, read_volume
 from BottleneckOODLib.imaging.volume import LabelVolume, Volume
@@ -85,6 +87,9 @@ def _case(image: Path, label: Path | None, case_id: str, facts: dict[str, str]) 
     def load() -> tuple[Volume, LabelVolume | None]:
         volume = read_volume(image)
         truth = None if label is None else read_label_volume(label)
+        if truth is not None and len(np.unique(truth.labels[truth.labels > 0])) > 1:
+            message = f"The labels {label} hold several structures; export the one that the model segments alone."
+            raise InputError(message)
         if truth is not None and truth.labels.shape != volume.voxels.shape:
             message = f"The labels {label} have another size than their image {image.name}; export them again."
             raise InputError(message)

@@ -9,6 +9,7 @@ import slicer
 from panel_session import PanelSession
 
 from BottleneckOODLib.assessment.wording import NO_REGIONS, REGIONS_NOTE
+from BottleneckOODLib.scene.volume_node import refusal_of
 from BottleneckOODLib.worker.protocol import Working
 
 OVERLAY = ["abdomen unusual regions"] * 3
@@ -111,7 +112,9 @@ def test_without_the_reference_s_parts_the_panel_says_why_there_is_none(a_sessio
 
 def test_the_overlay_itself_is_no_case(an_overlay: PanelSession) -> None:
     panel = an_overlay
-    panel.choose(panel.scene.GetFirstNodeByName("abdomen unusual regions"))
-    assert "choose the scan" in panel.ui.messageLabel.text()
+    overlay = panel.scene.GetFirstNodeByName("abdomen unusual regions")
+    panel.choose(overlay)
+    assert panel.ui.volumeSelector.currentNode() is not overlay
     assert not panel.ui.assessButton.isEnabled()
     assert panel.ui.wordLabel.text() == "No result yet"
+    assert "made of a result" in str(refusal_of(overlay))

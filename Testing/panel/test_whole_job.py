@@ -72,7 +72,8 @@ def drawn(view: Any) -> Pixels:
 def picture_of(widget: Any) -> Pixels:
     """The panel beside the views, as a person has them before the eyes; the last slice once more with the overlay."""
     panel = widget.parent
-    panel.resize(440, max(3 * VIEW_SIZE[1], panel.minimumSizeHint().height()))
+    width = max(440, panel.minimumSizeHint().width())
+    panel.resize(width, max(3 * VIEW_SIZE[1], panel.layout().totalHeightForWidth(width)))
     grabbed = panel.grab().toImage()
     grabbed = grabbed.convertToFormat(grabbed.Format.Format_RGB888)
     raw = np.frombuffer(grabbed.constBits(), np.uint8).reshape(grabbed.height(), grabbed.bytesPerLine())

@@ -114,7 +114,7 @@ def test_each_state_shows_its_colour_in_the_upper_right_corner_and_nowhere_else(
         _, bottom, left, _ = box_of(marked)
         height, width = marked.shape
         assert bottom < 0.2 * height
-        assert left > 0.2 * width
+        assert left > 0.1 * width
         for other in set(LIGHT_RGB) - {light}:
             assert not (coloured(picture, other) & ~coloured(plain, other)).any()
         # The rest of the view is as it was.

@@ -15,7 +15,7 @@ STATE_WORDS: Mapping[str, str] = {
 STATE_SHAPES: Mapping[str, str] = {"green": "circle", "amber": "triangle", "red": "octagon", "grey": "square"}
 CHECK_SIGNS: Mapping[str, str] = {"met": "●", "soft": "▲", "hard": "⬣", "not_assessed": "□"}
 NOT_FOR_CLINICAL_USE = "Not for clinical use"
-DEMONSTRATION = "Demonstration model, trained on generated bodies. Not for clinical use."
+DEMONSTRATION = "Demonstration model, trained on generated bodies and two deformed scans. Not for clinical use."
 PRELIMINARY = "Preliminary"
 MAP_NOTE = "Distances on this map mean nothing; the light does not come from it."
 MAP_AXIS = "Distances on this map mean nothing"
@@ -85,9 +85,9 @@ def corner_lines(light: str, percentile: float | None) -> tuple[str, str]:
     """What stands in the corner of a view: word and percentile, and beneath them what to do.
 
     >>> corner_lines("amber", 97.4)
-    ('Unusual - 97 of 100', 'Review the mask. Not for clinical use.')
+    ('Unusual - beyond 97 of 100', 'Review the mask. Not for clinical use.')
     """
-    place = "" if percentile is None or light == "grey" else f" - {percentile:.0f} of 100"
+    place = "" if percentile is None or light == "grey" else f" - beyond {percentile:.0f} of 100"
     return f"{STATE_WORDS[light]}{place}", f"Review the mask. {NOT_FOR_CLINICAL_USE}."
 
 

@@ -166,9 +166,9 @@ def _check_row(check: Check, assessment: Assessment) -> Row:
 
 
 def _similar_cases_dice(assessment: Assessment) -> str:
-    """The outcomes of the nearest training cases; nothing for a case that resembles none of them."""
+    """The outcomes of the nearest training cases; nothing for an unusual case: theirs would be read as its own."""
     known = [n.dice for n in assessment.neighbours if n.dice is not None]
     beyond = assessment.placement is None or assessment.placement.beyond_map
-    if not known or beyond or assessment.light in ("red", "grey"):
+    if not known or beyond or assessment.light != "green":
         return ""
     return f"{min(known):.2f} to {max(known):.2f}"

@@ -56,6 +56,8 @@ def show_overlay(assessment: Assessment, scene: Any, volume_node: Any = None) ->
     if regions is None:
         return None
     node = node_for(scene, "vtkMRMLScalarVolumeNode", case, REGIONS_ROLE, f"{case} unusual regions")
+    # It is no image to be assessed, so no selector of volumes offers it.
+    node.SetHideFromEditors(True)
     fine = _image_grid(assessment)
     if fine is None:
         grid, array, transform_id = regions.geometry, regions.values, None

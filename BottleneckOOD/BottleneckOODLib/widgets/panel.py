@@ -16,11 +16,12 @@ from BottleneckOODLib.errors import InputError
 from BottleneckOODLib.imaging.volume import Volume
 from BottleneckOODLib.model.gpu_facts import DeviceFacts
 from BottleneckOODLib.panel.bug_report import bug_report
-from BottleneckOODLib.panel.panel_state import PanelState, ResultState, device_words
+from BottleneckOODLib.panel.panel_state import PanelState, device_words
 from BottleneckOODLib.panel.review_model import ReviewModel
 from BottleneckOODLib.panel.view_model import JobRunner, PanelViewModel
 from BottleneckOODLib.scene.case_name import case_id_for, frame_of
 from BottleneckOODLib.scene.dicom_facts import acquisition_of, modality_of
+from BottleneckOODLib.scene.masks_in_view import follow_the_views
 from BottleneckOODLib.scene.review import SceneDecisions
 from BottleneckOODLib.scene.show import remove, show
 from BottleneckOODLib.scene.shown_case import case_on
@@ -81,7 +82,7 @@ class Panel:
         self._open = False
         self._choices = SceneChoices(scene, parameters)
         self._chosen_while_busy = False
-        self._drawn: tuple[ResultState | None, bool, Assessment | None] | None = None
+        self._drawn: tuple[Any, ...] | None = None
         self.review_model = ReviewModel(SceneDecisions(scene))
         self._corners = CornerLights(scene, self.review_model.hides, self._views_changed)
         self.view_model = PanelViewModel(
@@ -257,11 +258,12 @@ class Panel:
         state = self._told()
         self.case.draw(state)
         self._reference.draw(state)
+        self._draw_light()
         # How far a run is changes nothing of a result: what the user has done in the views meanwhile stays.
         if self._drawn != self._to_draw():
             self._draw_result()
 
-    def _to_draw(self) -> tuple[ResultState | None, bool, Assessment | None]:
+    def _to_draw(self) -> tuple[Any, ...]:
         return self.view_model.state.result, self.review_model.state.light_hidden, self._assessment
 
     def _told(self) -> PanelState:
@@ -270,10 +272,16 @@ class Panel:
         untold = self._runner.busy and self.review_model.state.blind_first
         return replace(state, message="") if untold else state
 
+    def _draw_light(self) -> None:
+        state, hidden = self.view_model.state, self.review_model.state.light_hidden
+        running = self.view_model.assesses
+        what_next = _("Being assessed...") if running else "" if state.button_enabled else state.button_hint
+        self._result.draw(state.result, self.case.intended_use, light_hidden=hidden, what_next=what_next)
+
     def _draw_result(self) -> None:
         self._drawn = self._to_draw()
         state, hidden = self.view_model.state, self.review_model.state.light_hidden
-        self._result.draw(state.result, self.case.intended_use, light_hidden=hidden)
+        self._draw_light()
         self._map.draw(state.result, light_hidden=hidden)
         self._regions.draw(light_hidden=hidden)
         self._views.draw(self._assessment is not None and self._assessment.volume_ml > 0)
@@ -310,6 +318,7 @@ class Panel:
 
     def _views_changed(self) -> None:
         """A view shows another volume."""
+        follow_the_views(self._scene)
         self._regions.follow_the_views()
 
     def _scene_closes(self, *_unused: Any) -> None:

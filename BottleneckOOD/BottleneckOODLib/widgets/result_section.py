@@ -26,13 +26,16 @@ class ResultSection:
         self._ui = ui
         self._icons = icons
 
-    def draw(self, result: ResultState | None, intended_use: str, *, light_hidden: bool = False) -> None:
+    def draw(
+        self, result: ResultState | None, intended_use: str, *, light_hidden: bool = False, what_next: str = ""
+    ) -> None:
         """Show a result, or that there is none yet.
 
         Args:
             result: What is shown.
             intended_use: What the model is meant for, in its own words.
             light_hidden: The reader rates first: nothing may tell what the light says.
+            what_next: What is said where there is no result yet.
         """
         ui = self._ui
         shown = result if not light_hidden else None
@@ -53,7 +56,7 @@ class ResultSection:
             ui.sentenceLabel.text = (
                 _("Rate the mask first; the light is shown when you have saved your rating.")
                 if hidden
-                else _("Choose a volume and press Assess.")
+                else what_next or _("Choose a volume and press Assess.")
             )
             return
         ui.lightPicture.accessibleName = f"{shown.shape}: {shown.word}"

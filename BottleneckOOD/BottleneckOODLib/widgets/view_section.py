@@ -85,7 +85,11 @@ class ViewSection:
     def _apply_surface(self, *_unused: Any) -> None:
         case = self._case()
         if case is not None:
-            show_surface(self._scene, case, bool(self._ui.surfaceCheckBox.checked))
+            shown = bool(self._ui.surfaceCheckBox.checked)
+            show_surface(self._scene, case, shown)
+            manager = slicer.app.layoutManager()
+            for index in range(manager.threeDViewCount if shown and manager is not None else 0):
+                manager.threeDWidget(index).threeDView().resetFocalPoint()
 
     def layout_switched(self) -> None:
         """The layout was changed, here or in the application's own menu: the button says which one stands."""
