@@ -17,7 +17,7 @@ from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.assessment.wording import STATE_SHAPES, STATE_WORDS, corner_lines
 from BottleneckOODLib.imaging.volume import Geometry, LabelVolume, Volume
 from BottleneckOODLib.scene.corner_light import CornerLight, shape_outline
-from BottleneckOODLib.scene.mask import set_fill, set_outline
+from BottleneckOODLib.scene.mask import set_drawn
 from BottleneckOODLib.scene.show import show
 from BottleneckOODLib.scene.training_map import LIGHT_RGB
 from BottleneckOODLib.scene.volume_node import add_volume_node
@@ -53,7 +53,7 @@ def a_view_of_a_case(a_scene: Any, a_slice_view: Any, make_assessment: MakeAsses
     node = add_volume_node(a_scene, volume)
     set_window(node, -160, 240)
     show(make_assessment(volume=volume, segmentation=mask), a_scene, node)
-    set_fill(a_scene, "case-7", False)
+    set_drawn(a_scene, "case-7", visible=True, outline=True, fill=False)
     a_slice_view.show(node, CENTRE_RAS)
     return a_slice_view
 
@@ -290,7 +290,7 @@ def test_two_views_have_a_light_each(a_scene: Any, make_slice_view: Callable[...
 
 def test_the_contour_runs_along_the_border_of_the_mask(a_view_of_a_case: Any, a_scene: Any) -> None:
     with_contour = a_view_of_a_case.picture()
-    set_outline(a_scene, "case-7", False)
+    set_drawn(a_scene, "case-7", visible=True, outline=False, fill=False)
     without = a_view_of_a_case.picture()
     drawn = (with_contour != without).any(axis=2)
     # Independent of the views: every pixel is looked up in the mask by its place in the patient.

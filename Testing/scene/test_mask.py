@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,7 @@ from BottleneckOODLib.imaging.volume import Geometry, LabelVolume
 from BottleneckOODLib.scene.mask import (
     jump_to,
     liver_centre_ras,
-    set_fill,
-    set_mask_visible,
-    set_outline,
+    set_drawn,
     show_surface,
 )
 from BottleneckOODLib.scene.show import show
@@ -37,23 +36,20 @@ def display_of(scene: Any) -> Any:
     return scene.GetNthNodeByClass(0, "vtkMRMLSegmentationNode").GetDisplayNode()
 
 
-@pytest.mark.parametrize("on", [False, True])
-def test_contour_and_fill_are_switched_each_on_its_own(a_scene: Any, an_assessment: Assessment, on: bool) -> None:
+@pytest.mark.parametrize("drawn", list(product([False, True], repeat=3)))
+def test_mask_contour_and_fill_are_switched_each_on_its_own(
+    a_scene: Any, an_assessment: Assessment, drawn: tuple[bool, bool, bool]
+) -> None:
     show(an_assessment, a_scene)
+    visible, outline, fill = drawn
+    assert set_drawn(a_scene, "case-7", visible=visible, outline=outline, fill=fill)
     display = display_of(a_scene)
-    assert set_outline(a_scene, "case-7", on)
-    assert display.GetVisibility2DOutline() == on
-    assert display.GetVisibility2DFill()
-    assert set_fill(a_scene, "case-7", not on)
-    assert display.GetVisibility2DFill() != on
-    assert display.GetVisibility2DOutline() == on
-    assert set_mask_visible(a_scene, "case-7", on)
-    assert bool(display.GetVisibility()) == on
+    assert (display.GetVisibility(), display.GetVisibility2DOutline(), display.GetVisibility2DFill()) == drawn
 
 
 def test_assessed_again_the_mask_is_drawn_as_the_user_had_it(a_scene: Any, make_assessment: MakeAssessment) -> None:
     show(make_assessment(segmentation=ball()), a_scene)
-    set_fill(a_scene, "case-7", False)
+    set_drawn(a_scene, "case-7", visible=True, outline=True, fill=False)
     show_surface(a_scene, "case-7", True)
     node = show(make_assessment("red", segmentation=ball(20.0)), a_scene).segmentation
     assert node is not None
@@ -64,14 +60,14 @@ def test_assessed_again_the_mask_is_drawn_as_the_user_had_it(a_scene: Any, make_
     assert 34 < high - low < 42
 
 
-@pytest.mark.parametrize("switch", [set_outline, set_fill, set_mask_visible, show_surface])
 def test_without_a_mask_there_is_nothing_to_switch(
-    a_scene: Any, make_assessment: MakeAssessment, switch: Callable[[Any, str, bool], bool], scene_state: Any
+    a_scene: Any, make_assessment: MakeAssessment, scene_state: Any
 ) -> None:
     show(make_assessment(segmentation=None), a_scene)
     show(make_assessment(case_id="other"), a_scene)
     before = scene_state(a_scene)
-    assert switch(a_scene, "case-7", False) is False
+    assert set_drawn(a_scene, "case-7", visible=False, outline=False, fill=False) is False
+    assert show_surface(a_scene, "case-7", False) is False
     assert scene_state(a_scene) == before
 
 

@@ -54,39 +54,17 @@ def show_mask(assessment: Assessment, scene: Any, volume_node: Any = None) -> An
     return node
 
 
-def set_outline(scene: Any, case: str, on: bool) -> bool:
-    """Draw the mask's contour in the slice views, or not.
-
-    Returns:
-        Whether there is a mask to draw.
-    """
-    display = _display(scene, case)
-    if display is not None:
-        display.SetVisibility2DOutline(on)
-    return display is not None
-
-
-def set_fill(scene: Any, case: str, on: bool) -> bool:
-    """Fill the mask in the slice views, or not.
-
-    Returns:
-        Whether there is a mask to fill.
-    """
-    display = _display(scene, case)
-    if display is not None:
-        display.SetVisibility2DFill(on)
-    return display is not None
-
-
-def set_mask_visible(scene: Any, case: str, on: bool) -> bool:
-    """Show the mask in all views, or hide it.
+def set_drawn(scene: Any, case: str, *, visible: bool, outline: bool, fill: bool) -> bool:
+    """Show the mask in all views or hide it, and draw its contour and fill it in the slice views, or not.
 
     Returns:
         Whether there is a mask.
     """
     display = _display(scene, case)
     if display is not None:
-        display.SetVisibility(on)
+        display.SetVisibility(visible)
+        display.SetVisibility2DOutline(outline)
+        display.SetVisibility2DFill(fill)
     return display is not None
 
 

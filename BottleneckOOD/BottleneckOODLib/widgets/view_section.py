@@ -7,14 +7,7 @@ from typing import Any
 
 import slicer
 
-from BottleneckOODLib.scene.mask import (
-    jump_to,
-    liver_centre_ras,
-    set_fill,
-    set_mask_visible,
-    set_outline,
-    show_surface,
-)
+from BottleneckOODLib.scene.mask import jump_to, liver_centre_ras, set_drawn, show_surface
 from BottleneckOODLib.scene.nodes import SEGMENTATION_ROLE, existing_node
 
 SLICES_3D_AND_PLOT = "SlicerLayoutConventionalPlotView"
@@ -78,9 +71,13 @@ class ViewSection:
     def _apply(self, *_unused: Any) -> None:
         case = self._case()
         if case is not None:
-            set_mask_visible(self._scene, case, bool(self._ui.maskCheckBox.checked))
-            set_outline(self._scene, case, bool(self._ui.outlineCheckBox.checked))
-            set_fill(self._scene, case, bool(self._ui.fillCheckBox.checked))
+            set_drawn(
+                self._scene,
+                case,
+                visible=bool(self._ui.maskCheckBox.checked),
+                outline=bool(self._ui.outlineCheckBox.checked),
+                fill=bool(self._ui.fillCheckBox.checked),
+            )
 
     def _apply_surface(self, *_unused: Any) -> None:
         case = self._case()
