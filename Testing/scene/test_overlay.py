@@ -24,7 +24,6 @@ from BottleneckOODLib.scene.overlay import (
     REGIONS_ROLE,
     USUAL_OPACITY,
     is_overlay_visible,
-    most_unusual_place_ras,
     most_unusual_place_shown,
     set_overlay_opacity,
     set_overlay_visible,
@@ -124,12 +123,18 @@ def test_a_volume_of_many_voxels_gets_an_overlay_of_few(make_assessment: MakeAss
     assert node.GetImageData().GetDimensions() == (25, 25, 25)
 
 
+def most_unusual_ras(assessment: Assessment) -> tuple[float, float, float]:
+    """The most unusual place as the image lay when it was assessed."""
+    place = None if assessment.regions is None else assessment.regions.most_unusual_place
+    assert place is not None
+    return -place[0], -place[1], place[2]
+
+
 def test_the_most_unusual_place_is_the_same_in_the_map_and_in_the_scene(
     an_assessment: Assessment, a_scene: Any, a_volume_node: Any
 ) -> None:
     show_overlay(an_assessment, a_scene, a_volume_node)
-    place = most_unusual_place_ras(an_assessment)
-    assert place is not None
+    place = most_unusual_ras(an_assessment)
     k, j, i = 2, 3, 3
     assert place == pytest.approx((190.0 - 32 * i, 140.0 - 32 * j, 32.0 * k))
     shown = most_unusual_place_shown(a_scene, CASE)
@@ -195,7 +200,6 @@ def test_lighter_colours_are_more_unusual(an_assessment: Assessment, a_scene: An
 
 def test_without_a_map_there_is_no_overlay(make_assessment: MakeAssessment, a_scene: Any) -> None:
     assert show_overlay(make_assessment(), a_scene) is None
-    assert most_unusual_place_ras(make_assessment()) is None
     assert most_unusual_place_shown(a_scene, CASE) is None
     assert not set_overlay_visible(a_scene, CASE, True)
     assert not set_overlay_opacity(a_scene, CASE, 0.4)
@@ -300,9 +304,8 @@ def test_a_saved_scene_opens_with_its_overlay(
     set_overlay_visible(a_scene, CASE, visible)
     assert a_scene.WriteToMRB(str(tmp_path / "scene.mrb"), None)
     scene = read_bundle(tmp_path / "scene.mrb")
-    place, expected = most_unusual_place_shown(scene, CASE), most_unusual_place_ras(an_assessment)
+    place, expected = most_unusual_place_shown(scene, CASE), most_unusual_ras(an_assessment)
     assert place is not None
-    assert expected is not None
     assert np.abs(np.array(place) - expected).max() < 5
     assert is_overlay_visible(scene, CASE) == visible
     # Shown again from the record alone, without a map, the overlay stays, and can be hidden and shown.

@@ -143,14 +143,8 @@ def is_overlay_visible(scene: Any, case: str) -> bool:
     return overlay is not None and any(view.GetForegroundVolumeID() == overlay.GetID() for view in _all_views(scene))
 
 
-def most_unusual_place_ras(assessment: Assessment) -> tuple[float, float, float] | None:
-    """The most unusual place in the world (RAS, mm), as the image lay when it was assessed; None without a map."""
-    place = None if assessment.regions is None else assessment.regions.most_unusual_place
-    return None if place is None else (-place[0], -place[1], place[2])
-
-
 def most_unusual_place_shown(scene: Any, case: str) -> tuple[float, float, float] | None:
-    """The same of the overlay as it lies in the scene now: after a scene was opened, or the volume was moved.
+    """The most unusual place as the overlay lies in the scene now: also after a scene was opened or the volume moved.
 
     Returns:
         The centre of the voxel in which the most unusual cell has its centre, in the world (RAS, mm); None without an
