@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -142,3 +145,11 @@ def test_a_sequence_browser_that_was_removed_is_heard_no_longer(a_session: Panel
     a_browser.Modified()
     assert told == [None]
     watch.close()
+
+
+def test_nothing_of_a_panel_is_kept_when_its_module_is_closed(the_application: Any, repository: Path) -> None:
+    panel = weakref.ref(the_application.open_module(repository / "BottleneckOOD" / "BottleneckOOD.py").panel)
+    assert panel() is not None
+    the_application.close_module("BottleneckOOD")
+    gc.collect()
+    assert panel() is None

@@ -145,6 +145,8 @@ class Panel:
         """Leave nothing behind: no process, no observer, nothing in the views."""
         self._open = False
         self._timer.stop()
+        # The timer would hold the panel, and the panel the timer, for as long as the application runs.
+        self._timer.disconnect("timeout()", self._tick)
         self._runner.close()
         for tag in self._observed:
             self._scene.RemoveObserver(tag)
