@@ -158,7 +158,8 @@ def _draw_checks(figure: Figure, assessment: Assessment) -> None:
         sign, colour = CHECK_SIGNS[check.state], _CHECK_COLOURS[check.state]
         if check.calibrated:
             part = assessment.parts.get(check.name)
-            text = PART_QUESTIONS.get(check.name, check.name) + (f": {part.percentile:.0f} of 100" if part else "")
+            place = f": beyond {part.percentile:.0f} of 100" if part else ""
+            text = PART_QUESTIONS.get(check.name, check.name) + place
         else:
             text = check.message
         lines.extend((sign if n == 0 else "", colour, row) for n, row in enumerate(textwrap.wrap(text, 62)))
