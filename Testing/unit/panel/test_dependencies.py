@@ -246,5 +246,6 @@ def test_the_help_without_a_network_and_the_manual_say_the_same(repository: Path
     help_text = offline_help(A_PLAN)
     assert commands_in(help_text) == commands_in(manual)
     assert len(commands_in(help_text)) == 3
+    assert all("is taken out" in " ".join(text.split()) for text in (help_text, manual))
     # What is to come must not be held by the constraints at the version that is too old.
     assert all(package.partition(">")[0] in help_text.splitlines()[-2] for package in A_PLAN.packages)
