@@ -153,3 +153,17 @@ def test_an_image_that_says_it_is_neither_ct_nor_mr_is_refused(
     a_panel_of.ui.volumeSelector.setCurrentNode(node)
     assert "PT" in a_panel_of.ui.messageLabel.text()
     assert not a_panel_of.ui.assessButton.isEnabled()
+
+
+def test_a_volume_that_is_edited_while_it_is_assessed_is_told_of(
+    a_panel_of: Any, a_shown_case: Any, a_runner: Any, a_small_ct: Volume, make_assessment: MakeAssessment
+) -> None:
+    a_panel_of.ui.modalitySelector.setCurrentIndex(a_panel_of.ui.modalitySelector.findData("CT"))
+    a_panel_of.ui.assessButton.click()
+    a_shown_case.SetAndObserveImageData(image_data(a_small_ct.voxels * 0))
+    a_runner.coming = [
+        Done(make_assessment("red", geometry=a_small_ct.geometry, case_id="abdomen", warnings=()), warm=True)
+    ]
+    a_panel_of.panel._tick()
+    assert a_panel_of.ui.wordLabel.text() == "Very unusual"
+    assert "was changed while it was assessed" in a_panel_of.ui.messageLabel.text()

@@ -82,6 +82,7 @@ class Panel:
         self._open = False
         self._choices = SceneChoices(scene, parameters)
         self._chosen_while_busy = False
+        self._edited_meanwhile = False
         self._drawn: tuple[Any, ...] | None = None
         self.review_model = ReviewModel(SceneDecisions(scene))
         self._corners = CornerLights(scene, self.review_model.hides, self._views_changed)
@@ -224,6 +225,10 @@ class Panel:
             message = self.view_model.state.message
             self._volume_chosen(self.case.volume_node)
             self.view_model.tell(message)
+        if was_busy and not self._runner.busy and self._edited_meanwhile:
+            self._edited_meanwhile = False
+            edited = _("The volume was changed while it was assessed; the result is of what it was before.")
+            self.view_model.tell(f"{edited} {self.view_model.state.message}".strip())
 
     def _volume_chosen(self, node: Any | None) -> None:
         self._chosen_while_busy = self.view_model.assesses
@@ -316,6 +321,7 @@ class Panel:
 
     def _voxels_changed(self) -> None:
         """The chosen volume got other voxels: whether it can be assessed is asked again."""
+        self._edited_meanwhile = self.view_model.assesses
         self._volume_chosen(self.case.volume_node)
 
     def _views_changed(self) -> None:
