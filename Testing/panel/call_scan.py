@@ -40,8 +40,18 @@ def scan(files: list[Path]) -> Calls:
     for path in files:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         calls.own |= defined_names(tree)
-        _Reader(path.name, calls).visit(tree)
+        _Reader(path.name, calls, _constants(tree)).visit(tree)
     return calls
+
+
+def _constants(tree: ast.Module) -> dict[str, str]:
+    """The words that a file names at its top."""
+    return {
+        node.targets[0].id: node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    }
 
 
 def defined_names(tree: ast.AST) -> set[str]:
@@ -74,6 +84,17 @@ def ui_names(ui_file: Path) -> set[str]:
     return {widget.get("name", "") for widget in ET.parse(ui_file).iter("widget")}
 
 
+def ui_uses(ui_file: Path) -> set[str]:
+    """What a .ui file uses of its widgets' classes, as ``"ctkSliderWidget.decimals"``; signals by their signature."""
+    tree = ET.parse(ui_file)
+    kinds = {widget.get("name"): widget.get("class") for widget in tree.iter("widget")}
+    used = {f"{one.get('class')}.{p.get('name')}" for one in tree.iter("widget") for p in one.findall("property")}
+    for wire in tree.iter("connection"):
+        used.add(f"{kinds.get(wire.findtext('sender'))}.{wire.findtext('signal')}")
+        used.add(f"{kinds.get(wire.findtext('receiver'))}.{wire.findtext('slot', '').partition('(')[0]}")
+    return used
+
+
 def python_names() -> set[str]:
     """Attributes of Python's own types."""
     # ``exception`` is what ``assertRaises`` keeps.
@@ -83,10 +104,11 @@ def python_names() -> set[str]:
 class _Reader(ast.NodeVisitor):
     """Resolves names through the imports of one file."""
 
-    def __init__(self, file: str, calls: Calls) -> None:
-        self._file, self._calls = file, calls
+    def __init__(self, file: str, calls: Calls, constants: dict[str, str]) -> None:
+        self._file, self._calls, self._constants = file, calls, constants
         self._roots: dict[str, str] = {}
         self._libraries: set[str] = set()
+        self._imported: dict[str, str] = {}
 
     def _where(self, node: ast.AST) -> str:
         return f"{self._file}:{getattr(node, 'lineno', 0)}"
@@ -103,16 +125,26 @@ class _Reader(ast.NodeVisitor):
         for alias in node.names:
             if (node.module or "").split(".")[0] in HOST_ROOTS:
                 self._calls.dotted.setdefault(f"{node.module}.{alias.name}", self._where(node))
+                self._imported[alias.asname or alias.name] = f"{node.module}.{alias.name}"
             else:
                 self._libraries.add(alias.asname or alias.name)
 
     def visit_Call(self, node: ast.Call) -> None:
         function = node.func
         if isinstance(function, ast.Attribute) and function.attr in ("connect", "disconnect") and node.args:
-            first = node.args[0]
-            if isinstance(first, ast.Constant) and isinstance(first.value, str):
-                self._calls.signatures.setdefault(first.value, self._where(node))
+            signature = self._words(node.args[0])
+            if signature:
+                self._calls.signatures.setdefault(signature, self._where(node))
+        if isinstance(function, ast.Name) and function.id == "getattr" and isinstance(node.args[0], ast.Name):
+            root, name = self._roots.get(node.args[0].id), self._words(node.args[1])
+            if root and name:
+                self._calls.dotted.setdefault(f"{root}.{name}", self._where(node))
         self.generic_visit(node)
+
+    def _words(self, node: ast.expr) -> str:
+        if isinstance(node, ast.Name):
+            return self._constants.get(node.id, "")
+        return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         chain: list[str] = []
@@ -125,6 +157,8 @@ class _Reader(ast.NodeVisitor):
             return
         if isinstance(inner, ast.Name) and inner.id in self._libraries and inner.id not in ("self", "ui"):
             return
+        if isinstance(inner, ast.Name) and inner.id in self._imported:
+            self._calls.dotted.setdefault(".".join([self._imported[inner.id], *chain]), self._where(node))
         for name in chain:
             self._calls.members.setdefault(name, self._where(node))
         self.visit(inner)

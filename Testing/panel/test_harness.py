@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import pydicom
 import pytest
 import slicer
 import slicer.util
-from PySide6 import QtGui, QtWidgets
+from PySide6 import QtCore, QtGui, QtWidgets
 
 
 class TestPythonQtStyle:
@@ -150,22 +149,17 @@ class TestModules:
         assert max(colours) > 200
 
     def test_settings_are_gone_in_the_next_test(self, the_application: Any) -> None:
-        assert not the_application.application.userSettings().contains("kept")
-        the_application.application.userSettings().setValue("kept", "x")
+        assert not QtCore.QSettings().contains("kept")
+        QtCore.QSettings().setValue("kept", "x")
         assert slicer.util.settingsValue("kept", "") == "x"
 
     def test_settings_are_not_those_of_whoever_runs_this(self, the_application: Any) -> None:
-        file = Path(the_application.application.userSettings().fileName())
-        assert Path(the_application.application.slicerHome) in file.parents
+        file = Path(QtCore.QSettings().fileName())
+        assert file.parent.parent.name == "settings"
+        assert file.parents[2].name.startswith("host-")
 
 
 class TestWhatTheModuleAsksFor:
-    def test_a_volume_is_read_and_shown(self, the_application: Any, a_ct_file: Path) -> None:
-        node = slicer.util.loadVolume(str(a_ct_file))
-        assert node.IsA("vtkMRMLScalarVolumeNode")
-        widget = the_application.application.layoutManager().sliceWidget("Red")
-        assert widget.mrmlSliceCompositeNode().GetBackgroundVolumeID() == node.GetID()
-
     def test_the_dicom_database_knows_what_a_test_put_in(self, the_application: Any, tmp_path: Path) -> None:
         header = pydicom.Dataset()
         header.Modality = "MR"
@@ -180,7 +174,7 @@ class TestWhatTheModuleAsksFor:
 
         register = SampleData.SampleDataLogic.registerCustomSampleDataSource
         register(category="Ours", sampleName="usual", uris="file:///x.nii.gz", fileNames="x.nii.gz", nodeNames="usual")
-        (source,) = SampleData.SampleDataLogic.sampleDataSourcesByCategory("Ours")
+        (source,) = slicer.modules.sampleDataSources["Ours"]
         assert (source.sampleName, source.uris) == ("usual", "file:///x.nii.gz")
         with pytest.raises(TypeError, match="sampleDescription"):
             register(category="Ours", sampleName="x", sampleDescription="y")
@@ -192,36 +186,3 @@ class TestWhatTheModuleAsksFor:
         the_application.about_to_quit()
         slicer.app.disconnect("aboutToQuit()", quitting)
         assert heard == [1]
-
-
-class TestInstaller:
-    def test_nothing_further_is_there_by_default(self, the_application: Any) -> None:
-        assert not hasattr(slicer, "packaging")
-        with pytest.raises(ImportError):
-            import PyTorchUtils  # noqa: F401
-
-    def test_requests_are_kept_and_nothing_is_installed(self, the_application: Any) -> None:
-        slicer.util.pip_install("monai>=1.5.2")
-        assert the_application.installer.requested == [("slicer.util", "monai>=1.5.2")]
-
-    def test_a_failure_is_raised_as_by_slicer(self, the_application: Any) -> None:
-        the_application.installer.return_code = 1
-        with pytest.raises(subprocess.CalledProcessError):
-            slicer.util.pip_install("monai")
-
-    def test_newer_slicer_reports_lines_and_the_end(self, the_application: Any) -> None:
-        the_application.installer.offer_packaging()
-        heard: list[Any] = []
-        slicer.packaging.pip_install(
-            ["monai"], blocking=False, logCallback=heard.append, completedCallback=heard.append
-        )
-        assert heard == [*the_application.installer.log, 0]
-
-    @pytest.mark.parametrize(("answer", "installed"), [("Ok", True), ("Cancel", False)])
-    def test_the_pytorch_extension_asks_first(self, the_application: Any, answer: str, installed: bool) -> None:
-        the_application.installer.offer_pytorch_extension()
-        import PyTorchUtils
-
-        the_application.answers.append(answer)
-        torch = PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True)
-        assert (torch is not None, PyTorchUtils.PyTorchUtilsLogic.torchInstalled()) == (installed, installed)

@@ -53,14 +53,11 @@ class TestViews:
         manager.setLayout(wanted)
         assert manager.layout == wanted
         assert heard == [wanted]
-        assert manager.plotWidget(0).mrmlPlotViewNode().IsA("vtkMRMLPlotViewNode")
+        assert manager.plotWidget(0).plotView().chart().IsA("vtkChartXY")
         assert manager.plotWidget(7) is None
         manager.disconnect("layoutChanged(int)", heard.append)
 
     def test_a_surface_is_seen_in_3d(self, the_application: Any) -> None:
-        import vtk
-        from qt_harness.views import pixels_of
-
         view = the_application.application.layoutManager().threeDWidget(0).threeDView()
         before = pixels_of(view)
         sphere = vtk.vtkSphereSource()
@@ -70,7 +67,6 @@ class TestViews:
         model.SetAndObservePolyData(sphere.GetOutput())
         model.CreateDefaultDisplayNodes()
         view.resetFocalPoint()
-        view.resetCamera()
         assert (pixels_of(view) != before).any()
 
 
@@ -98,7 +94,7 @@ class TestPlotView:
         chart.AddAndObservePlotSeriesNodeID(a_series.GetID())
         manager = the_application.application.layoutManager()
         manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalPlotView)
-        manager.plotWidget(0).mrmlPlotViewNode().SetPlotChartNodeID(chart.GetID())
+        the_application.scene.GetFirstNodeByClass("vtkMRMLPlotViewNode").SetPlotChartNodeID(chart.GetID())
         return manager.plotWidget(0).plotView()
 
     @pytest.fixture
@@ -133,5 +129,5 @@ class TestPlotView:
             return int(((pixels[..., 0] - pixels[..., 1]) > 100).sum())
 
         assert red() > 0
-        a_plot_view.mrmlPlotViewNode().GetPlotChartNode().RemoveAllPlotSeriesNodeIDs()
+        the_application.scene.GetFirstNodeByClass("vtkMRMLPlotChartNode").RemoveAllPlotSeriesNodeIDs()
         assert red() == 0

@@ -28,7 +28,8 @@ def an_overlay(a_session: PanelSession) -> PanelSession:
 def middles_of_the_views() -> list[list[float]]:
     """Where the middle of each slice view lies, RAS in mm."""
     manager = slicer.app.layoutManager()
-    matrices = [manager.sliceWidget(name).mrmlSliceNode().GetSliceToRAS() for name in manager.sliceViewNames()]
+    logics = [manager.sliceWidget(name).sliceLogic() for name in manager.sliceViewNames()]
+    matrices = [logic.GetSliceNode().GetSliceToRAS() for logic in logics]
     return [[matrix.GetElement(row, 3) for row in range(3)] for matrix in matrices]
 
 

@@ -67,7 +67,7 @@ def test_a_view_that_is_gone_is_asked_for_nothing_any_more(
     manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutThreeOverThreeView)
     slicer.util.setSliceViewerLayers(background=a_shown_case)
     gone, window = manager.sliceWidget("Red+"), manager.sliceWidget("Red+").sliceView().renderWindow()
-    a_shown_case.GetScene().RemoveNode(gone.mrmlSliceNode())
+    a_shown_case.GetScene().RemoveNode(gone.sliceLogic().GetSliceNode())
 
     def deleted() -> Any:
         message = "Trying to call 'sliceLogic' on a destroyed object"

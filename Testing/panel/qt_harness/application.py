@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,41 +29,6 @@ class qSlicerModuleManager(QtCore.QObject, metaclass=PythonQtType):
         return self._modules.get(name)
 
 
-class qSlicerCoreIOManager(QtCore.QObject, metaclass=PythonQtType):
-    """Reads volumes from files; whatever else Slicer can read is not needed here."""
-
-    def __init__(self, scene: Any, logic: Any) -> None:
-        super().__init__()
-        self._scene = scene
-        self._logic = logic
-
-    def fileType(self, file: str) -> str:
-        """Everything is taken for a volume."""
-        return "VolumeFile"
-
-    def loadNodes(self, kind: str, properties: dict[str, Any], nodes: Any = None, messages: Any = None) -> bool:
-        """Load a volume into the scene and, as Slicer does, show it in the slice views.
-
-        Raises:
-            NotImplementedError: The file is to be read as something else.
-        """
-        if kind != "VolumeFile":
-            raise NotImplementedError(f"this host reads no {kind}")
-        name = properties.get("name", Path(properties["fileName"]).name.partition(".")[0])
-        volumes = slicer.vtkSlicerVolumesLogic()
-        volumes.SetMRMLApplicationLogic(self._logic)
-        volumes.SetMRMLScene(self._scene)
-        node = volumes.AddArchetypeVolume(properties["fileName"], name, 0)
-        if node is None:
-            return False
-        if nodes is not None:
-            nodes.AddItem(node)
-        if properties.get("show", True):
-            self._logic.GetSelectionNode().SetActiveVolumeID(node.GetID())
-            self._logic.PropagateVolumeSelection()
-        return True
-
-
 class qSlicerModuleSelectorToolBar(QtWidgets.QToolBar, metaclass=PythonQtType):
     """Chooses the module that is shown."""
 
@@ -79,12 +43,10 @@ class qSlicerModuleSelectorToolBar(QtWidgets.QToolBar, metaclass=PythonQtType):
             return
         for chosen, hook in ((self._selected, "exit"), (name, "enter")):
             module = self._manager.module(chosen)
-            widget = module.widgetRepresentation().self() if module is not None else None
+            widget = module.widgetRepresentation()._python if module is not None else None
             if hasattr(widget, hook):
                 getattr(widget, hook)()
         self._selected = name
-
-    selectedModule = QtCore.Property(str, lambda self: self._selected)
 
 
 class qSlicerMainWindow(QtWidgets.QMainWindow, metaclass=PythonQtType):
@@ -117,14 +79,13 @@ class qSlicerApplication(QtWidgets.QApplication, metaclass=PythonQtType):
         self.setOrganizationName("host")
         self.setQuitOnLastWindowClosed(False)
         _load_fonts(self)
-        self._testing, self._restarts, self._render_pauses = False, 0, 0
+        self._testing = False
         self._modules = qSlicerModuleManager()
         self._scene = slicer.vtkMRMLScene()
         self._logic = slicer.vtkSlicerApplicationLogic()
         self._logic.SetTemporaryPath(str(self._home))
         self._parts = self._furnish_scene()
         self._layout = qSlicerLayoutManager(self._scene, self._logic)
-        self._io = qSlicerCoreIOManager(self._scene, self._logic)
         self._window = qSlicerMainWindow(self._modules)
 
     def _furnish_scene(self) -> tuple[Any, ...]:
@@ -142,10 +103,6 @@ class qSlicerApplication(QtWidgets.QApplication, metaclass=PythonQtType):
         self._logic.SetModuleLogic("Colors", colors)
         return cache, data, colors, segmentations
 
-    def mrmlScene(self) -> Any:
-        """The scene."""
-        return self._scene
-
     def applicationLogic(self) -> Any:
         """The ``vtkSlicerApplicationLogic``."""
         return self._logic
@@ -158,37 +115,9 @@ class qSlicerApplication(QtWidgets.QApplication, metaclass=PythonQtType):
         """The modules."""
         return self._modules
 
-    def coreIOManager(self) -> qSlicerCoreIOManager:
-        """Reads files."""
-        return self._io
-
-    def userSettings(self) -> QtCore.QSettings:
-        """Settings of the user; here of this process."""
-        return QtCore.QSettings()
-
     def testingEnabled(self) -> bool:
         """Whether dialogs are skipped; False, because tests answer them."""
         return self._testing
-
-    def restart(self) -> None:
-        """Restart the application; here it is counted."""
-        self._restarts += 1
-
-    def pauseRender(self) -> None:
-        """A slot of the real one; every pause is followed by ``resumeRender``."""
-        self._render_pauses += 1
-
-    def resumeRender(self) -> None:
-        """A slot of the real one."""
-        self._render_pauses -= 1
-
-    slicerHome = QtCore.Property(str, lambda self: str(self._home))
-    temporaryPath = QtCore.Property(str, lambda self: str(self._home))
-    majorVersion = QtCore.Property(int, lambda self: 5)
-    minorVersion = QtCore.Property(int, lambda self: 10)
-    revision = QtCore.Property(str, lambda self: "0")
-    os = QtCore.Property(str, lambda self: {"win32": "win", "darwin": "macosx"}.get(sys.platform, "linux"))
-    mainApplicationName = QtCore.Property(str, lambda self: "Slicer")
 
 
 def _load_fonts(application: QtWidgets.QApplication) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from PySide6 import QtCore, QtWidgets
+from PySide6 import QtWidgets
 
 from qt_harness.pythonqt import python_qt_class
 
@@ -140,21 +140,8 @@ class Dialogs:
             "QDialog": python_qt_class(QtWidgets.QDialog, **dialogs),
             "QFileDialog": python_qt_class(QtWidgets.QFileDialog, **dialogs, **files),
             "QProgressDialog": python_qt_class(QtWidgets.QProgressDialog, **dialogs),
-            "ctkMessageBox": _ctk_message_box(boxes),
+            "ctkMessageBox": python_qt_class(type("ctkMessageBox", (QtWidgets.QMessageBox,), {}), **boxes),
         }
-
-
-def _ctk_message_box(run: dict[str, Any]) -> type:
-    base = type("ctkMessageBox", (QtWidgets.QMessageBox,), {})
-    again = QtCore.Property(
-        bool,
-        lambda self: self.__dict__.get("_dont", False),
-        lambda self, value: self.__dict__.__setitem__("_dont", value),
-    )
-    key = QtCore.Property(
-        str, lambda self: self.__dict__.get("_key", ""), lambda self, value: self.__dict__.__setitem__("_key", value)
-    )
-    return python_qt_class(base, dontShowAgain=again, dontShowAgainSettingsKey=key, **run)
 
 
 def _choices(box: QtWidgets.QMessageBox) -> list[QtWidgets.QAbstractButton]:

@@ -25,7 +25,6 @@ from qt_harness import parameter_node, sample_data, scripted_module
 from qt_harness.application import qSlicerApplication
 from qt_harness.ctk_widgets import CTK_CLASSES
 from qt_harness.dialogs import Answer, Asked, Dialogs
-from qt_harness.installer import Installer
 from qt_harness.mrml_widgets import MRML_CLASSES
 from qt_harness.pythonqt import QtModule, attribute_style, give_objects_pythonqt_names, method_style
 from qt_harness.ui_loader import QUiLoader
@@ -45,10 +44,6 @@ class ctkDICOMDatabase:
         """Whether there is one."""
         return True
 
-    def fileForInstance(self, instance: str) -> str:
-        """The file of an instance; empty when it is unknown."""
-        return str(self._files.get(instance, ""))
-
     def instanceValue(self, instance: str, tag: str) -> str:
         """A value by its tag, as ``"0008,0060"``; empty when it is unknown."""
         if instance not in self._files:
@@ -65,7 +60,6 @@ class Host:
         scene: The ``vtkMRMLScene`` of ``slicer.mrmlScene``.
         dialogs: What was asked, and the answers.
         errors: Exceptions that reached Qt or VTK, where Slicer would only print them.
-        installer: What was to be installed, and how that ends.
     """
 
     def __init__(self) -> None:
@@ -94,12 +88,11 @@ class Host:
         slicer.selfTests = {}
         self.application = qSlicerApplication()
         slicer.app = self.application
-        self.scene = slicer.mrmlScene = self.application.mrmlScene()
+        self.scene = slicer.mrmlScene = self.application._scene
         slicer.dicomDatabase = ctkDICOMDatabase()
         for name, kind in {**MRML_CLASSES, **scripted_module.HOST_CLASSES}.items():
             setattr(slicer, name, kind)
         slicer.util.delayDisplay = lambda message, *_, **__: self.dialogs.notice(message)
-        self.installer = Installer()
         self._furniture = self._node_ids()
         self._layout = self.application.layoutManager().layout
 
@@ -126,7 +119,6 @@ class Host:
         QtCore.QSettings().clear()
         slicer.dicomDatabase._files.clear()
         slicer.modules.sampleDataSources.clear()
-        self.installer.clear()
         self.dialogs.clear()
         self.errors.clear()
 
@@ -160,7 +152,7 @@ class Host:
         self.application.moduleManager()._modules[name] = described
         self.application._startup.emit()
         slicer.util.selectModule(name)
-        return described.widgetRepresentation().self()
+        return described.widgetRepresentation()._python
 
     def close_module(self, name: str) -> None:
         """Leave a module and unload it; its ``cleanup`` is called."""

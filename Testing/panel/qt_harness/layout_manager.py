@@ -38,14 +38,6 @@ class qSlicerLayoutManager(QtCore.QObject, metaclass=PythonQtType):
             self._shown = shown
             self.layoutChanged.emit(shown)
 
-    def mrmlScene(self) -> Any:
-        """The scene."""
-        return self._scene
-
-    def layoutLogic(self) -> Any:
-        """The ``vtkMRMLLayoutLogic``."""
-        return self._logic
-
     def setLayout(self, layout: int) -> None:
         """One of ``vtkMRMLLayoutNode.SlicerLayout...``; a slot of the real one."""
         self._logic.GetLayoutNode().SetViewArrangement(layout)
@@ -101,18 +93,6 @@ class qSlicerLayoutManager(QtCore.QObject, metaclass=PythonQtType):
             if isinstance(widget, qMRMLPlotWidget):
                 widget.plotView()._release()
             del self._widgets[node]
-
-    def resetSliceViews(self) -> None:
-        """Fit every slice view; a slot of the real one."""
-        for i in range(self._slice_logics.GetNumberOfItems()):
-            self._slice_logics.GetItemAsObject(i).FitSliceToBackground()
-
-    def resetThreeDViews(self) -> None:
-        """Centre every 3D view; a slot of the real one."""
-        for i in range(self.threeDViewCount):
-            widget = self.threeDWidget(i)
-            if widget is not None:
-                widget.threeDView().resetFocalPoint()
 
     layout = QtCore.Property(int, lambda self: self._logic.GetLayoutNode().GetViewArrangement(), setLayout)
     threeDViewCount = QtCore.Property(int, lambda self: len(self._view_nodes("vtkMRMLViewNode")))

@@ -24,10 +24,6 @@ class qMRMLWidget(QtWidgets.QWidget, metaclass=PythonQtType):
         super().__init__(parent)
         self._scene: Any = None
 
-    def mrmlScene(self) -> Any:
-        """The scene, or None."""
-        return self._scene
-
     def setMRMLScene(self, scene: Any) -> None:
         """A slot of the real one."""
         if scene is not self._scene:
@@ -67,20 +63,10 @@ class qMRMLNodeComboBox(QtWidgets.QWidget, metaclass=PythonQtType):
     """The nodes of some types in the scene, as they come, go and are renamed."""
 
     _node_changed = QtCore.Signal(object)
-    _valid_changed = QtCore.Signal(bool)
-    _node_added = QtCore.Signal(object)
-    currentNodeIDChanged = QtCore.Signal(str)
-    host_signals: ClassVar[dict[str, str]] = {
-        "currentNodeChanged(vtkMRMLNode*)": "_node_changed",
-        "currentNodeChanged(bool)": "_valid_changed",
-        "nodeAdded(vtkMRMLNode*)": "_node_added",
-    }
+    host_signals: ClassVar[dict[str, str]] = {"currentNodeChanged(vtkMRMLNode*)": "_node_changed"}
     addEnabled = plain_property(bool, "addEnabled", True)
     removeEnabled = plain_property(bool, "removeEnabled", True)
-    editEnabled = plain_property(bool, "editEnabled", False)
     renameEnabled = plain_property(bool, "renameEnabled", False)
-    selectNodeUponCreation = plain_property(bool, "selectNodeUponCreation", True)
-    baseName = plain_property(str, "baseName", "")
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
@@ -89,9 +75,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget, metaclass=PythonQtType):
         self._nodes: list[Any] = []
         self._current: Any = None
         self._types: list[str] = []
-        self._hidden_types: list[str] = []
-        self._attributes: list[tuple[str, str, str | None]] = []
-        self._children, self._none, self._show_hidden, self._none_text = True, False, False, "None"
+        self._children, self._none = True, False
         self._combo = QtWidgets.QComboBox(self)
         row = QtWidgets.QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
@@ -124,32 +108,20 @@ class qMRMLNodeComboBox(QtWidgets.QWidget, metaclass=PythonQtType):
             self._combo.setItemText(index, node.GetName() or "")
 
     def _is_shown(self, node: Any) -> bool:
-        if node.GetHideFromEditors() and not self._show_hidden:
+        if node.GetHideFromEditors():
             return False
-        if any(node.IsA(kind) for kind in self._hidden_types):
-            return False
-        fits = [kind for kind in self._types if (node.IsA(kind) if self._children else node.GetClassName() == kind)]
-        return any(self._has_attributes(node, kind) for kind in fits)
-
-    def _has_attributes(self, node: Any, kind: str) -> bool:
-        wanted = [(name, value) for one, name, value in self._attributes if one == kind]
-        return all(
-            node.GetAttribute(name) is not None and value in (None, node.GetAttribute(name)) for name, value in wanted
-        )
+        return any(node.IsA(kind) if self._children else node.GetClassName() == kind for kind in self._types)
 
     def _update(self) -> None:
         scene = self._scene
         everything = [scene.GetNthNode(i) for i in range(scene.GetNumberOfNodes())] if scene is not None else []
         shown = [node for node in everything if self._is_shown(node)]
         before = self._combo.currentIndex()
-        added = [node for node in shown if node not in self._nodes]
         self._nodes = shown
         self._observed.nodes(shown, self._renamed)
-        names = ([self._none_text] if self._none else []) + [node.GetName() or "" for node in shown]
+        names = (["None"] if self._none else []) + [node.GetName() or "" for node in shown]
         self._combo.clear()
         self._combo.addItems(names)
-        for node in added:
-            self._node_added.emit(node)
         keep = self._current if self._current in shown else None
         if keep is None and shown:
             # As QComboBox does: the entry before the one that went, and the first entry where there was none.
@@ -164,61 +136,26 @@ class qMRMLNodeComboBox(QtWidgets.QWidget, metaclass=PythonQtType):
             return
         self._current = node
         self._node_changed.emit(node)
-        self._valid_changed.emit(node is not None)
-        self.currentNodeIDChanged.emit(self._id())
 
     def _chosen(self, index: int) -> None:
         index -= 1 if self._none else 0
         self._make_current(self._nodes[index] if index >= 0 else None)
-
-    def _id(self) -> str:
-        return self._current.GetID() if self._current is not None else ""
 
     def currentNode(self) -> Any:
         """The chosen node, or None."""
         return self._current
 
     def setCurrentNode(self, node: Any) -> None:
-        """Choose a node, or an identifier; None and what is not listed choose nothing."""
-        if isinstance(node, str):
-            self.setCurrentNodeID(node)
-        else:
-            self._make_current(node if node in self._nodes else None)
-
-    def setCurrentNodeID(self, identifier: str) -> None:
-        """Choose by identifier; a slot of the real one."""
-        self._make_current(next((node for node in self._nodes if node.GetID() == identifier), None))
-
-    def setCurrentNodeIndex(self, index: int) -> None:
-        """Choose by place in the list, "None" not counted; a slot of the real one."""
-        self._make_current(self._nodes[index] if 0 <= index < len(self._nodes) else None)
-
-    def nodeCount(self) -> int:
-        """How many nodes are listed."""
-        return len(self._nodes)
-
-    def nodeFromIndex(self, index: int) -> Any:
-        """The node at a place in the list."""
-        return self._nodes[index] if 0 <= index < len(self._nodes) else None
-
-    def addAttribute(self, kind: str, name: str, value: str | None = None) -> None:
-        """List only nodes of that type that have an attribute."""
-        self._attributes.append((kind, name, value))
-        self._update()
+        """Choose a node; None and what is not listed choose nothing."""
+        self._make_current(node if node in self._nodes else None)
 
     def _set(self, name: str, value: Any) -> None:
         setattr(self, name, value)
         self._update()
 
     nodeTypes = QtCore.Property("QStringList", lambda self: self._types, lambda self, v: self._set("_types", list(v)))
-    hideChildNodeTypes = QtCore.Property(
-        "QStringList", lambda self: self._hidden_types, lambda self, v: self._set("_hidden_types", list(v))
-    )
     showChildNodeTypes = QtCore.Property(bool, lambda self: self._children, lambda self, v: self._set("_children", v))
-    showHidden = QtCore.Property(bool, lambda self: self._show_hidden, lambda self, v: self._set("_show_hidden", v))
     noneEnabled = QtCore.Property(bool, lambda self: self._none, lambda self, v: self._set("_none", v))
-    noneDisplay = QtCore.Property(str, lambda self: self._none_text, lambda self, v: self._set("_none_text", v))
-    currentNodeID = QtCore.Property(str, _id, setCurrentNodeID)
 
 
 MRML_CLASSES = {one.__name__: one for one in (qMRMLWidget, qMRMLNodeComboBox)}

@@ -49,18 +49,10 @@ class qMRMLPlotView(RenderedWidget):
         if self._chart_node is not None:
             self._chart_node.RemoveObserver(self._chart_tag)
 
-    def mrmlPlotViewNode(self) -> Any:
-        """The ``vtkMRMLPlotViewNode``."""
-        return self._node
-
     def chart(self) -> Any:
         """The ``vtkChartXY``."""
         self._made()
         return self._chart
-
-    def fitToContent(self) -> None:
-        """Axes that show everything; a slot of the real one."""
-        self.chart().RecalculateBounds()
 
     def RemovePlotSelections(self) -> None:
         """Unselect all points; a slot of the real one."""
@@ -135,10 +127,6 @@ class qMRMLPlotWidget(ViewFrame):
         super().__init__()
         self._view = qMRMLPlotView(node)
         self._put(self._view)
-
-    def mrmlPlotViewNode(self) -> Any:
-        """The ``vtkMRMLPlotViewNode``."""
-        return self._view.mrmlPlotViewNode()
 
     def plotView(self) -> qMRMLPlotView:
         """The ``qMRMLPlotView``."""

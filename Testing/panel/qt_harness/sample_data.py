@@ -35,9 +35,3 @@ class SampleDataLogic:
         """Keep a sample."""
         facts = {name: value for name, value in locals().items() if name != "category"}
         slicer.modules.sampleDataSources.setdefault(category, []).append(SampleDataSource(**facts))
-
-    @staticmethod
-    def sampleDataSourcesByCategory(category: str | None = None) -> Any:
-        """The samples of one category, or all by category."""
-        sources = slicer.modules.sampleDataSources
-        return sources if category is None else sources.get(category, [])

@@ -10,7 +10,7 @@ from typing import Any
 
 import slicer
 import slicer.util
-from PySide6 import QtCore, QtGui, QtWidgets
+from PySide6 import QtCore, QtWidgets
 
 from qt_harness.ctk_widgets import plain_property
 from qt_harness.mrml_widgets import qMRMLWidget
@@ -33,8 +33,6 @@ class qSlicerScriptedLoadableModule(QtCore.QObject, metaclass=PythonQtType):
     contributors = plain_property("QStringList", "contributors", [])
     helpText = plain_property(str, "helpText", "")
     acknowledgementText = plain_property(str, "acknowledgementText", "")
-    hidden = plain_property(bool, "hidden", False)
-    icon = plain_property(QtGui.QIcon, "icon", QtGui.QIcon())
 
     def __init__(self, name: str, path: Path) -> None:
         super().__init__()
@@ -62,18 +60,12 @@ class qSlicerScriptedLoadableModuleWidget(qMRMLWidget):
         QtWidgets.QVBoxLayout(self)
         self.setMRMLScene(slicer.mrmlScene)
 
-    def self(self) -> Any:
-        """The Python object."""
-        return self._python
-
     def reload(self) -> None:
         """Make the Python object anew from the module that is in ``sys.modules``."""
         kind = getattr(sys.modules[self._module_name], f"{self._module_name}Widget")
         self._python = kind(self)
         setattr(slicer.modules, f"{self._module_name}Widget", self._python)
         self._python.setup()
-
-    moduleName = QtCore.Property(str, lambda self: self._module_name)
 
 
 class ScriptedLoadableModule:
@@ -83,10 +75,6 @@ class ScriptedLoadableModule:
         super().__init__()
         self.parent = parent
         self.moduleName = type(self).__name__
-        for icon in (Path(self.resourcePath(f"Icons/{self.moduleName}{kind}")) for kind in (".svg", ".png")):
-            if icon.is_file():
-                parent.icon = QtGui.QIcon(str(icon))
-                break
         slicer.selfTests[self.moduleName] = self.runTest
 
     def resourcePath(self, filename: str) -> str:
@@ -146,18 +134,13 @@ class ScriptedLoadableModuleLogic:
         """The module's ``vtkMRMLScriptedModuleNode``, made when there is none."""
         node = slicer.mrmlScene.GetSingletonNode(self.moduleName, "vtkMRMLScriptedModuleNode")
         if node is None:
-            node = slicer.mrmlScene.AddNode(self.createParameterNode())
+            node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLScriptedModuleNode")
+            node.UnRegister(None)
+            node.SetSingletonTag(self.moduleName)
+            node.SetName(slicer.mrmlScene.GenerateUniqueName(self.moduleName))
+            node = slicer.mrmlScene.AddNode(node)
         if node.GetAttribute("ModuleName") != self.moduleName:
             node.SetAttribute("ModuleName", self.moduleName)
-        return node
-
-    def createParameterNode(self) -> Any:
-        """A parameter node that is not in the scene yet."""
-        node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLScriptedModuleNode")
-        node.UnRegister(None)
-        node.SetSingletonTag(self.moduleName)
-        node.SetAttribute("ModuleName", self.moduleName)
-        node.SetName(slicer.mrmlScene.GenerateUniqueName(self.moduleName))
         return node
 
 

@@ -46,7 +46,6 @@ class QUiLoader(QtUiTools.QUiLoader):
             device = file
         tree = ET.fromstring(bytes(device.readAll().data()))
         kinds = {w.get("name"): w.get("class") for w in tree.iter("widget")}
-        _numbers_for_sets(tree)
         wired = _take_host_connections(tree, kinds)
         buffer = QtCore.QBuffer()
         buffer.setData(ET.tostring(tree))
@@ -76,15 +75,3 @@ def _take_host_connections(tree: ET.Element, kinds: dict[Any, Any]) -> list[tupl
             taken.append((sender, signal, receiver, slot))
             connections.remove(one)  # type: ignore[union-attr]
     return taken
-
-
-def _numbers_for_sets(tree: ET.Element) -> None:
-    """``<set>ctkPathLineEdit::Files|...</set>`` as a number, because Python classes declare no C++ flags."""
-    for widget in tree.iter("widget"):
-        kind = CUSTOM_WIDGETS.get(widget.get("class", ""))
-        for flags in [p.find("set") for p in widget.findall("property")] if kind else ():
-            if flags is not None and flags.text and flags.text.startswith("ctk"):
-                number = 0
-                for name in flags.text.split("|"):
-                    number |= getattr(kind, name.rpartition("::")[2])
-                flags.tag, flags.text = "number", str(number)

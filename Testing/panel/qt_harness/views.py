@@ -88,36 +88,16 @@ class ctkVTKAbstractView(RenderedWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._annotation: Any = None
         self._scheduled = 0
-
-    def _make(self) -> None:
-        super()._make()
-        self._annotation = vtk.vtkCornerAnnotation()
-        self._renderer.AddViewProp(self._annotation)
 
     def renderWindow(self) -> Any:
         """The ``vtkRenderWindow``."""
         return self._made()
 
-    def interactor(self) -> Any:
-        """The ``vtkRenderWindowInteractor``."""
-        self._made()
-        return self._interactor
-
-    def cornerAnnotation(self) -> Any:
-        """The view's own ``vtkCornerAnnotation``."""
-        self._made()
-        return self._annotation
-
     def scheduleRender(self) -> None:
         """The real one draws within some 20 ms; here the next look draws."""
         self._scheduled += 1
         self.update()
-
-    def forceRender(self) -> None:
-        """Draw now; a slot of the real one."""
-        self._render()
 
 
 def pixels_of(view: RenderedWidget) -> Any:
@@ -153,10 +133,6 @@ class qMRMLSliceView(ctkVTKAbstractView):
         self._logic = logic
         self._managers: Any = None
 
-    def mrmlSliceNode(self) -> Any:
-        """The view's ``vtkMRMLSliceNode``."""
-        return self._logic.GetSliceNode()
-
     def _fill(self) -> None:
         self._renderer.GetActiveCamera().ParallelProjectionOn()
         factory = slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance()
@@ -165,7 +141,7 @@ class qMRMLSliceView(ctkVTKAbstractView):
             if not factory.IsDisplayableManagerRegistered(name):
                 factory.RegisterDisplayableManager(name)
         self._managers = factory.InstantiateDisplayableManagers(self._renderer)
-        self._managers.SetMRMLDisplayableNode(self.mrmlSliceNode())
+        self._managers.SetMRMLDisplayableNode(self._logic.GetSliceNode())
         mapper = vtk.vtkImageMapper()
         mapper.SetColorWindow(255)
         mapper.SetColorLevel(127.5)
@@ -175,7 +151,7 @@ class qMRMLSliceView(ctkVTKAbstractView):
         self._renderer.AddViewProp(self._picture)
 
     def _before_render(self) -> None:
-        self.mrmlSliceNode().SetDimensions(self.width(), self.height(), 1)
+        self._logic.GetSliceNode().SetDimensions(self.width(), self.height(), 1)
         # The logic has another output once it has something to blend.
         self._picture.SetVisibility(self._logic.HasInputs())
         self._picture.GetMapper().SetInputConnection(self._logic.GetImageDataConnection())
@@ -193,24 +169,12 @@ class qMRMLSliceWidget(ViewFrame):
         """The ``vtkMRMLSliceLogic``."""
         return self._logic
 
-    def mrmlSliceNode(self) -> Any:
-        """The ``vtkMRMLSliceNode``."""
-        return self._logic.GetSliceNode()
-
-    def mrmlSliceCompositeNode(self) -> Any:
-        """The ``vtkMRMLSliceCompositeNode``."""
-        return self._logic.GetSliceCompositeNode()
-
     def sliceView(self) -> qMRMLSliceView:
         """The ``qMRMLSliceView``."""
         if self._view is None:
             self._view = qMRMLSliceView(self._logic)
             self._put(self._view)
         return self._view
-
-    def fitSliceToBackground(self) -> None:
-        """A slot of the real one."""
-        self._logic.FitSliceToBackground()
 
 
 class qMRMLThreeDView(ctkVTKAbstractView):
@@ -219,10 +183,6 @@ class qMRMLThreeDView(ctkVTKAbstractView):
     def __init__(self, node: Any, logic: Any) -> None:
         super().__init__()
         self._node, self._application_logic = node, logic
-
-    def mrmlViewNode(self) -> Any:
-        """The ``vtkMRMLViewNode``."""
-        return self._node
 
     def _fill(self) -> None:
         self._renderer.SetBackground(0.76, 0.76, 0.91)
@@ -234,11 +194,6 @@ class qMRMLThreeDView(ctkVTKAbstractView):
         self._managers = factory.InstantiateDisplayableManagers(self._renderer)
         self._managers.SetMRMLDisplayableNode(self._node)
 
-    def renderer(self) -> Any:
-        """The ``vtkRenderer``."""
-        self._made()
-        return self._renderer
-
     def resetFocalPoint(self) -> None:
         """Centre on what is visible, without turning."""
         self._made()
@@ -249,11 +204,6 @@ class qMRMLThreeDView(ctkVTKAbstractView):
             box.GetCenter(centre)
         self._renderer.GetActiveCamera().SetFocalPoint(centre)
 
-    def resetCamera(self) -> None:
-        """Everything in view."""
-        self._made()
-        self._renderer.ResetCamera()
-
 
 class qMRMLThreeDWidget(ViewFrame):
     """A 3D view in its frame."""
@@ -262,10 +212,6 @@ class qMRMLThreeDWidget(ViewFrame):
         super().__init__()
         self._view = qMRMLThreeDView(node, logic)
         self._put(self._view)
-
-    def mrmlViewNode(self) -> Any:
-        """The ``vtkMRMLViewNode``."""
-        return self._view.mrmlViewNode()
 
     def threeDView(self) -> qMRMLThreeDView:
         """The ``qMRMLThreeDView``."""
