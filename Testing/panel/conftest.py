@@ -31,6 +31,26 @@ Grab = Callable[[Any, str], Path]
 collect_ignore = ["tiny_module"]
 
 
+# Writing a property in PythonQt's style, PySide gives away a reference to None that is not its own. Before Python 3.12
+# None is counted, so many are kept in store, and the interpreter is left without the finalization that would stumble.
+_NONE_IN_STORE = [None] * 20_000_000
+_ended_with: list[int] = []
+
+
+def pytest_sessionfinish(exitstatus: int) -> None:
+    """How the tests ended, for when everything has been said."""
+    _ended_with.append(int(exitstatus))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure() -> None:
+    """Leave at once, with the exit code that the tests have earned."""
+    if _ended_with:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(_ended_with[-1])
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Test files speak to Qt in PySide's way, ``button.text()``, whatever the module under test does."""
     if isinstance(item, pytest.Function):
