@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
-from BottleneckOODLib.imaging.volume import Geometry, LabelVolume, Volume, to_sitk
+from BottleneckOODLib.imaging.volume import Geometry, LabelVolume, Volume, resampled, to_sitk
 from BottleneckOODLib.model.model_folder import ModelFolder, PreprocessingSettings
 
 Float32Array = npt.NDArray[np.float32]
@@ -83,20 +83,7 @@ class Grid:
         return winner
 
     def _resampled(self, logit: Float32Array) -> Float32Array:
-        image = sitk.GetImageFromArray(np.ascontiguousarray(logit))
-        image.SetSpacing(self.spacing_mm)
-        image.SetOrigin(self.origin_lps_mm)
-        image.SetDirection(self.direction)
-        geometry = self.volume.geometry
-        resampler = sitk.ResampleImageFilter()
-        resampler.SetSize(geometry.size_ijk)
-        resampler.SetOutputSpacing(geometry.spacing_mm)
-        resampler.SetOutputOrigin(geometry.origin_lps_mm)
-        resampler.SetOutputDirection(geometry.direction)
-        resampler.SetInterpolator(sitk.sitkLinear)
-        # Edge voxels reach half a voxel beyond the last grid centre; they take the nearest value.
-        resampler.SetUseNearestNeighborExtrapolator(True)
-        return np.asarray(sitk.GetArrayFromImage(resampler.Execute(image)), dtype=np.float32)
+        return resampled(logit, self.in_cells(1), self.volume.geometry)
 
 
 class Preprocessing:
