@@ -22,19 +22,16 @@ from BottleneckOODLib.assessment.checks import (
     overall_light,
 )
 from BottleneckOODLib.assessment.record import TIMED_STEPS
-from BottleneckOODLib.assessment.regions import RegionMap
-from BottleneckOODLib.assessment.wording import light_sentence, preliminary_sentence, unreachable_levels
+from BottleneckOODLib.assessment.wording import light_sentence, unreachable_levels
+from BottleneckOODLib.case_measuring import STEPS, MeasuredCase, measured_case
 from BottleneckOODLib.catalogue import find_model
 from BottleneckOODLib.errors import ModelError, ReferenceSetError, UserError
-from BottleneckOODLib.imaging.body import body_layout, body_mask, intensity_histogram, thinned
-from BottleneckOODLib.imaging.mask_features import MaskFeatures, marked_parts, mask_features
 from BottleneckOODLib.imaging.reading import case_id_of, read_volume
 from BottleneckOODLib.imaging.volume import LabelVolume, Modality, Volume
-from BottleneckOODLib.local_regions import LOCAL_TOKENS, RegionJudge, TokenGatherer
+from BottleneckOODLib.local_regions import LOCAL_TOKENS, TokenGatherer
 from BottleneckOODLib.ood.calibration import NotFiniteError
 from BottleneckOODLib.ood.metrics import dice
 from BottleneckOODLib.ood.pooling import pool_tokens
-from BottleneckOODLib.ood.token_bank import TokenBank
 from BottleneckOODLib.progress import CancelToken, ProgressCallback, ProgressReporter, StepClock
 from BottleneckOODLib.reference.choosing import reference_for
 from BottleneckOODLib.reference.reference_folder import Reference, ReferenceCase
@@ -51,11 +48,6 @@ POOLING = "mean"
 MEASUREMENTS = 1
 """Goes up when a feature of image or mask is defined anew: references built before must be built again."""
 _LABEL_TOLERANCE_MM = 0.5
-# Relative cost of the steps of a case on a CPU: how fast the bar moves, nothing else.
-_STEPS = {"Reading": 5.0, "Preparing": 5.0, "Looking ahead": 5.0, "Segmenting": 75.0, "Measuring": 8.0, "Judging": 2.0}
-# Looking ahead costs an encoder pass; below this many windows the light itself is there in seconds.
-_WINDOWS_WORTH_LOOKING_AHEAD = 60
-
 
 @dataclass(frozen=True)
 class CaseForReference:
@@ -70,19 +62,6 @@ class CaseForReference:
     case_id: str
     load: Callable[[], tuple[Volume, LabelVolume | None]]
     facts: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Measured:
-    """What one pass over a case gives."""
-
-    segmentation: LabelVolume
-    mask: MaskFeatures | None
-    features: dict[str, FloatArray | None]
-    device: str
-    warnings: tuple[str, ...]
-    regions: RegionMap | None
-    local_tokens: npt.NDArray[np.float32] | None
 
 
 class BottleneckOODLogic:
@@ -134,17 +113,17 @@ class BottleneckOODLogic:
             DeviceError: The device is not available.
             Cancelled: The run was stopped.
         """
-        reporter, clock = ProgressReporter(progress, cancel, _STEPS), StepClock(TIMED_STEPS[:-1])
+        reporter, clock = ProgressReporter(progress, cancel, STEPS), StepClock(TIMED_STEPS[:-1])
         reporter.report("Reading")
         with clock.timing("load"):
             volume = source if isinstance(source, Volume) else read_volume(source, series=series, modality=modality)
             segmenter, reference = self.segmenter, self.reference
         name = case_id or case_id_of(volume.name if isinstance(source, Volume) else source)
         checks = input_checks(volume, self.model.modality)
-        measured: _Measured | None = None
+        measured: MeasuredCase | None = None
         try:
             _check_finite(volume)
-            measured = self._run(volume, segmenter, str(reference.settings["pooling"]), reporter, clock, reference)
+            measured = measured_case(volume, segmenter, str(reference.settings["pooling"]), reporter, clock, reference)
             reporter.report("Judging")
             with clock.timing("ood"):
                 score = reference.score(measured.features)
@@ -219,7 +198,7 @@ class BottleneckOODLogic:
                 if truth is not None and not truth.geometry.is_close(volume.geometry, _LABEL_TOLERANCE_MM):
                     left_out.append(f"{case.case_id}: its labels lie elsewhere than its image")
                     continue
-                measured = self._run(volume, self.segmenter, pooling, gatherer=gatherer)
+                measured = measured_case(volume, self.segmenter, pooling, gatherer=gatherer)
             except UserError as error:
                 left_out.append(f"{case.case_id}: {error}")
                 continue
@@ -244,57 +223,8 @@ class BottleneckOODLogic:
         method = pooling or str(self.reference.settings["pooling"])
         return pool_tokens(bottleneck.tokens, bottleneck.occupied, method)
 
-    def _run(
-        self,
-        volume: Volume,
-        segmenter: Segmenter,
-        pooling: str,
-        reporter: ProgressReporter | None = None,
-        clock: StepClock | None = None,
-        reference: Reference | None = None,
-        gatherer: TokenGatherer | None = None,
-    ) -> _Measured:
-        from BottleneckOODLib.model.preprocessing import Preprocessing  # noqa: PLC0415 - no SimpleITK filters before
-
-        reporter, clock = reporter or ProgressReporter(None, None, _STEPS), clock or StepClock(TIMED_STEPS[:-1])
-        reporter.report("Preparing")
-        with clock.timing("preprocess"):
-            tensor, grid = Preprocessing.of_model(self.model).apply(volume)
-            voxels, _ = thinned(volume)
-            body = body_mask(voxels)
-            features: dict[str, FloatArray | None] = {
-                "intensity_histogram": intensity_histogram(voxels, body),
-                "body_layout": body_layout(voxels, body),
-            }
-        with clock.timing("inference"):
-            if reference is not None and segmenter.window_count(tensor.shape) > _WINDOWS_WORTH_LOOKING_AHEAD:
-                ahead = segmenter.sweep(tensor, lambda done, total: reporter.report("Looking ahead", done / total))
-                if ahead is not None:
-                    features["bottleneck"] = pool_tokens(*_tokens(ahead), pooling)
-                    p_value = reference.score(features).p_value
-                    light = overall_light(p_value, input_checks(volume, self.model.modality))
-                    reporter.report("Looking ahead", 1.0, preliminary_sentence(light))
-            patch, bank = self.model.inference.patch, _bank_of(reference)
-            windows = segmenter.window_count(tensor.shape)
-            judge = None if bank is None else RegionJudge(bank, tensor, grid, patch, windows)
-            view = judge.view if judge else gatherer.view_of(tensor, patch) if gatherer else None
-            output = segmenter.run(tensor, lambda done, total: reporter.report("Segmenting", done / total), view)
-            reporter.report("Measuring")
-            marked = output.logits.argmax(axis=0) > 0
-            parts = marked_parts(marked, grid.voxel_volume_ml)
-            left_out = marked & ~parts.largest if self.model.inference.largest_part_only else None
-            segmentation = grid.restore(output.logits, self.model.labels, left_out)
-        with clock.timing("ood"):
-            mask = mask_features(segmentation, volume, body, parts)
-            features["bottleneck"] = pool_tokens(*_tokens(output.bottleneck), pooling)
-            features["mask_shape"] = None if mask is None else mask.shape
-            features["mask_intensity"] = None if mask is None else mask.intensity
-            regions = None if judge is None else judge.region_map(output)
-        tokens = None if gatherer is None else output.local
-        return _Measured(segmentation, mask, features, output.device, output.warnings, regions, tokens)
-
     def _judged(
-        self, case_id: str, volume: Volume, checks: list[Check], measured: _Measured, score: Score, clock: StepClock
+        self, case_id: str, volume: Volume, checks: list[Check], measured: MeasuredCase, score: Score, clock: StepClock
     ) -> Assessment:
         own = [*checks, orientation_check(measured.features["body_layout"], self.model.modality)]
         own += mask_checks(measured.mask, largest_part_only=self.model.inference.largest_part_only)
@@ -340,7 +270,7 @@ class BottleneckOODLogic:
         case_id: str,
         volume: Volume,
         checks: list[Check],
-        measured: _Measured | None,
+        measured: MeasuredCase | None,
         reason: str,
         clock: StepClock,
     ) -> Assessment:
@@ -388,13 +318,3 @@ def _check_finite(volume: Volume) -> None:
     if not np.isfinite(volume.voxels).all():
         message = "a voxel is not a finite number"
         raise NotFiniteError(message)
-
-
-def _bank_of(reference: Reference | None) -> TokenBank | None:
-    if reference is None or reference.settings.get("local_tokens") != LOCAL_TOKENS:
-        return None
-    return reference.bank
-
-
-def _tokens(bottleneck: Bottleneck) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    return bottleneck.tokens, bottleneck.occupied

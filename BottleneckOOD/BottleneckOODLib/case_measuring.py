@@ -1,0 +1,130 @@
+"""One pass over a case: what the network, the image and the mask give to be judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from BottleneckOODLib.assessment.checks import input_checks, overall_light
+from BottleneckOODLib.assessment.record import TIMED_STEPS
+from BottleneckOODLib.assessment.regions import RegionMap
+from BottleneckOODLib.assessment.wording import preliminary_sentence
+from BottleneckOODLib.imaging.body import body_layout, body_mask, intensity_histogram, thinned
+from BottleneckOODLib.imaging.mask_features import MaskFeatures, marked_parts, mask_features
+from BottleneckOODLib.imaging.volume import LabelVolume, Volume
+from BottleneckOODLib.local_regions import LOCAL_TOKENS, RegionJudge, TokenGatherer
+from BottleneckOODLib.ood.pooling import pool_tokens
+from BottleneckOODLib.ood.token_bank import TokenBank
+from BottleneckOODLib.progress import ProgressReporter, StepClock
+from BottleneckOODLib.reference.reference_folder import Reference
+
+if TYPE_CHECKING:
+    from BottleneckOODLib.model.segmenter import Bottleneck, Segmenter
+
+FloatArray = npt.NDArray[np.float64]
+
+# Relative cost of the steps of a case on a CPU: how fast the bar moves, nothing else.
+STEPS = {"Reading": 5.0, "Preparing": 5.0, "Looking ahead": 5.0, "Segmenting": 75.0, "Measuring": 8.0, "Judging": 2.0}
+# Looking ahead costs an encoder pass; below this many windows the light itself is there in seconds.
+_WINDOWS_WORTH_LOOKING_AHEAD = 60
+
+
+
+@dataclass(frozen=True)
+class MeasuredCase:
+    """What one pass over a case gives.
+
+    Attributes:
+        segmentation: Labels in the volume's own geometry.
+        mask: Features of the mask; None where it is empty.
+        features: One vector a feature space; None where there is nothing to measure.
+        device: The device that computed, in words.
+        warnings: What a user should know.
+        regions: The map of unusual regions; None without a bank of tokens.
+        local_tokens: Tokens for a bank, when a reference is built.
+    """
+
+    segmentation: LabelVolume
+    mask: MaskFeatures | None
+    features: dict[str, FloatArray | None]
+    device: str
+    warnings: tuple[str, ...]
+    regions: RegionMap | None
+    local_tokens: npt.NDArray[np.float32] | None
+
+
+def measured_case(
+    volume: Volume,
+    segmenter: Segmenter,
+    pooling: str,
+    reporter: ProgressReporter | None = None,
+    clock: StepClock | None = None,
+    reference: Reference | None = None,
+    gatherer: TokenGatherer | None = None,
+) -> MeasuredCase:
+    """Run the model on a volume, once, and measure image, mask and bottleneck.
+
+    Args:
+        volume: The volume. Not modified.
+        segmenter: The model, loaded.
+        pooling: How tokens are pooled.
+        reporter: Told of every step.
+        clock: Times the steps.
+        reference: What the case is compared with: for a preliminary light, and for the map of unusual regions.
+        gatherer: Keeps local tokens, when a reference is built.
+
+    Raises:
+        ModelError: The network failed on this volume.
+        Cancelled: The run was stopped.
+    """
+    from BottleneckOODLib.model.preprocessing import Preprocessing  # noqa: PLC0415 - no SimpleITK filters before
+
+    reporter, clock = reporter or ProgressReporter(None, None, STEPS), clock or StepClock(TIMED_STEPS[:-1])
+    reporter.report("Preparing")
+    with clock.timing("preprocess"):
+        tensor, grid = Preprocessing.of_model(segmenter.model).apply(volume)
+        voxels, _ = thinned(volume)
+        body = body_mask(voxels)
+        features: dict[str, FloatArray | None] = {
+            "intensity_histogram": intensity_histogram(voxels, body),
+            "body_layout": body_layout(voxels, body),
+        }
+    with clock.timing("inference"):
+        if reference is not None and segmenter.window_count(tensor.shape) > _WINDOWS_WORTH_LOOKING_AHEAD:
+            ahead = segmenter.sweep(tensor, lambda done, total: reporter.report("Looking ahead", done / total))
+            if ahead is not None:
+                features["bottleneck"] = pool_tokens(*_tokens(ahead), pooling)
+                p_value = reference.score(features).p_value
+                light = overall_light(p_value, input_checks(volume, segmenter.model.modality))
+                reporter.report("Looking ahead", 1.0, preliminary_sentence(light))
+        patch, bank = segmenter.model.inference.patch, _bank_of(reference)
+        windows = segmenter.window_count(tensor.shape)
+        judge = None if bank is None else RegionJudge(bank, tensor, grid, patch, windows)
+        view = judge.view if judge else gatherer.view_of(tensor, patch) if gatherer else None
+        output = segmenter.run(tensor, lambda done, total: reporter.report("Segmenting", done / total), view)
+        reporter.report("Measuring")
+        marked = output.logits.argmax(axis=0) > 0
+        parts = marked_parts(marked, grid.voxel_volume_ml)
+        left_out = marked & ~parts.largest if segmenter.model.inference.largest_part_only else None
+        segmentation = grid.restore(output.logits, segmenter.model.labels, left_out)
+    with clock.timing("ood"):
+        mask = mask_features(segmentation, volume, body, parts)
+        features["bottleneck"] = pool_tokens(*_tokens(output.bottleneck), pooling)
+        features["mask_shape"] = None if mask is None else mask.shape
+        features["mask_intensity"] = None if mask is None else mask.intensity
+        regions = None if judge is None else judge.region_map(output)
+    tokens = None if gatherer is None else output.local
+    return MeasuredCase(segmentation, mask, features, output.device, output.warnings, regions, tokens)
+
+
+def _bank_of(reference: Reference | None) -> TokenBank | None:
+    if reference is None or reference.settings.get("local_tokens") != LOCAL_TOKENS:
+        return None
+    return reference.bank
+
+
+def _tokens(bottleneck: Bottleneck) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    return bottleneck.tokens, bottleneck.occupied
