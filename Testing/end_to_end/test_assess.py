@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from BottleneckOODLib import logic as logic_module
+from BottleneckOODLib import case_measuring
 from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.errors import Cancelled, ModelError, ReferenceMismatchError, ReferenceSetError
 from BottleneckOODLib.imaging.volume import Geometry, LabelVolume, Volume, to_sitk
@@ -108,7 +108,7 @@ def test_progress_runs_forward_and_names_its_steps(a_logic: BottleneckOODLogic, 
 def test_a_preliminary_light_comes_before_the_mask(
     a_logic: BottleneckOODLogic, a_case: Volume, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logic_module, "_WINDOWS_WORTH_LOOKING_AHEAD", 0)
+    monkeypatch.setattr(case_measuring, "_WINDOWS_WORTH_LOOKING_AHEAD", 0)
     reports: list[Progress] = []
     a_logic.assess(a_case, progress=reports.append)
     told = next(index for index, r in enumerate(reports) if "Preliminary" in r.message)
@@ -118,7 +118,7 @@ def test_a_preliminary_light_comes_before_the_mask(
 def test_a_preliminary_light_is_no_better_than_what_is_known_already(
     a_logic: BottleneckOODLogic, a_case: Volume, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logic_module, "_WINDOWS_WORTH_LOOKING_AHEAD", 0)
+    monkeypatch.setattr(case_measuring, "_WINDOWS_WORTH_LOOKING_AHEAD", 0)
     reports: list[Progress] = []
     a_logic.assess(Volume(a_case.voxels, a_case.geometry, "MR", "mr"), progress=reports.append)
     told = [r.message for r in reports if "Preliminary" in r.message]
@@ -134,7 +134,7 @@ def test_a_look_ahead_that_fails_does_not_stop_the_run(
         message = "CUDA out of memory"
         raise RuntimeError(message)
 
-    monkeypatch.setattr(logic_module, "_WINDOWS_WORTH_LOOKING_AHEAD", 0)
+    monkeypatch.setattr(case_measuring, "_WINDOWS_WORTH_LOOKING_AHEAD", 0)
     monkeypatch.setattr(Segmenter, "_swept", fail)
     assert a_logic.assess(a_case).light in {"green", "amber", "red"}
 
@@ -180,8 +180,8 @@ def test_it_stops_at_every_report(a_logic: BottleneckOODLogic, a_case: Volume) -
 def test_features_that_are_no_numbers_are_grey(
     a_logic: BottleneckOODLogic, a_case: Volume, monkeypatch: pytest.MonkeyPatch, step: str, value: float
 ) -> None:
-    real = getattr(logic_module, step)
-    monkeypatch.setattr(logic_module, step, lambda *arguments: real(*arguments) + value)
+    real = getattr(case_measuring, step)
+    monkeypatch.setattr(case_measuring, step, lambda *arguments: real(*arguments) + value)
     assessment = a_logic.assess(a_case)
     assert assessment.light == "grey"
     assert assessment.p_value is None
