@@ -66,7 +66,7 @@ def test_the_file_asks_for_what_the_project_asks_for(repository: Path) -> None:
     assert {r.module for r in asked if not r.purpose} == {"torch", "monai", "einops", "safetensors"}
     assert all(of_the_project[r.name] == r.specification for r in asked)
     # The others are Slicer's own, or draw pictures, evaluate and complete commands, which the panel does not.
-    brought = {"numpy", "scipy", "SimpleITK", "pydicom"}
+    brought = {"numpy", "scipy", "SimpleITK", "pydicom", "highdicom"}
     assert set(of_the_project) - {r.name for r in asked} == brought | {"matplotlib", "scikit-learn", "shtab"}
 
 
