@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
+from monai.networks.nets.attentionunet import AttentionUnet
 from monai.networks.nets.basic_unet import BasicUNet
 from monai.networks.nets.dynunet import DynUNet
 from monai.networks.nets.segresnet import SegResNet
 from monai.networks.nets.swin_unetr import SwinUNETR
 from monai.networks.nets.unet import UNet
+from monai.networks.nets.unetr import UNETR
 
 from BottleneckOODLib.errors import ModelError
 
@@ -34,6 +36,23 @@ def _innermost(network: torch.nn.Module) -> str:
             return name
         name = f"{name}.{inner}.submodule"
         module = network.get_submodule(name)
+
+
+def _unetr(**arguments: Any) -> torch.nn.Module:
+    """UNETR keeps its deepest tokens as a list until ``decoder5``: the map it gets passes a layer of its own."""
+    network = UNETR(**arguments)
+    network.deepest = torch.nn.Identity()
+
+    def through_deepest(_module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        return (network.deepest(inputs[0]), *inputs[1:])
+
+    network.decoder5.register_forward_pre_hook(through_deepest)
+    return cast("torch.nn.Module", network)
+
+
+def _first_down_of_attention(network: torch.nn.Module) -> str:
+    below = network.get_submodule("model.1.submodule")
+    return "model.1.submodule.0" if isinstance(below, torch.nn.Sequential) else "model.1.submodule"
 
 
 def _last_down(network: torch.nn.Module) -> str:
@@ -121,6 +140,34 @@ _FAMILIES: Mapping[str, _Family] = {
         ),
         _last_down,
         lambda network: f"down_layers.{min(1, len(cast('torch.nn.ModuleList', network.down_layers)) - 1)}",
+    ),
+    "unetr": _Family(
+        _unetr,
+        frozenset({"in_channels", "out_channels", "img_size"}),
+        frozenset(
+            {
+                "feature_size",
+                "hidden_size",
+                "mlp_dim",
+                "num_heads",
+                "proj_type",
+                "norm_name",
+                "conv_block",
+                "res_block",
+                "dropout_rate",
+                "spatial_dims",
+                "qkv_bias",
+            }
+        ),
+        lambda _: "deepest",
+        lambda _: "encoder2",
+    ),
+    "attention_unet": _Family(
+        AttentionUnet,
+        frozenset({"spatial_dims", "in_channels", "out_channels", "channels", "strides"}),
+        frozenset({"kernel_size", "up_kernel_size", "dropout"}),
+        _innermost,
+        _first_down_of_attention,
     ),
 }
 
