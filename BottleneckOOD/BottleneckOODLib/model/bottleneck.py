@@ -64,11 +64,19 @@ class BottleneckTap:
         Raises:
             ModelError: The layer did not run, or gives no such tensor.
         """
+        return self.take_on_device().detach().to("cpu", torch.float32, copy=True)
+
+    def take_on_device(self) -> torch.Tensor:
+        """The output of the last forward pass where and as the network left it, shape (n_windows, C, z, y, x).
+
+        Raises:
+            ModelError: The layer did not run, or gives no such tensor.
+        """
         tokens, self._tokens = self._tokens, None
         if tokens is None or tokens.ndim != _SPATIAL_TENSOR_AXES:
             message = "The model's bottleneck layer gives no feature map; restore the model folder."
             raise ModelError(message)
-        return tokens.detach().to("cpu", torch.float32, copy=True)
+        return tokens
 
     def _keep(self, _module: torch.nn.Module, _inputs: Any, output: Any) -> None:
         tensor = output[0] if isinstance(output, tuple | list) else output
@@ -88,5 +96,17 @@ def occupied_share(windows: torch.Tensor, token_shape: torch.Size, lowest: float
     Returns:
         Shares 0 to 1, shape (n_windows, z, y, x), float32, on the CPU.
     """
-    occupied = (windows > lowest).to(torch.float32)
-    return F.adaptive_avg_pool3d(occupied, (token_shape[0], token_shape[1], token_shape[2]))[:, 0].to("cpu")
+    return share_of_tokens(windows > lowest, token_shape).to("cpu")
+
+
+def share_of_tokens(marked: torch.Tensor, token_shape: torch.Size) -> torch.Tensor:
+    """Share of each token's region that is marked.
+
+    Args:
+        marked: Boolean, shape (n_windows, 1, Z, Y, X).
+        token_shape: Spatial shape of the tokens, (z, y, x).
+
+    Returns:
+        Shares 0 to 1, shape (n_windows, z, y, x), float32, on the device of ``marked``.
+    """
+    return F.adaptive_avg_pool3d(marked.to(torch.float32), (token_shape[0], token_shape[1], token_shape[2]))[:, 0]

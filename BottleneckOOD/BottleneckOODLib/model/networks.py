@@ -23,17 +23,19 @@ class _Family:
     make: Callable[..., torch.nn.Module]
     required: frozenset[str]
     optional: frozenset[str]
-    bottleneck: Callable[[torch.nn.Module], str]
+    stages: Callable[[torch.nn.Module], tuple[str, ...]]
     half_resolution: Callable[[torch.nn.Module], str]
 
 
-def _innermost(network: torch.nn.Module) -> str:
-    """UNet nests its levels: model = [down, skip(submodule), up]; the innermost submodule is the deepest layer."""
+def _nested_levels(network: torch.nn.Module) -> tuple[str, ...]:
+    """Both U-Nets nest their levels: model = [down, skip(submodule), up]; the innermost submodule is the deepest."""
+    downs: list[str] = []
     name, module = "model", cast("torch.nn.Module", network.model)
     while True:
         inner = next((n for n, child in module.named_children() if hasattr(child, "submodule")), None)
         if inner is None:
-            return name
+            return (*downs, name)
+        downs.append(f"{name}.0")
         name = f"{name}.{inner}.submodule"
         module = network.get_submodule(name)
 
@@ -50,13 +52,8 @@ def _unetr(**arguments: Any) -> torch.nn.Module:
     return cast("torch.nn.Module", network)
 
 
-def _first_down_of_attention(network: torch.nn.Module) -> str:
-    below = network.get_submodule("model.1.submodule")
-    return "model.1.submodule.0" if isinstance(below, torch.nn.Sequential) else "model.1.submodule"
-
-
-def _last_down(network: torch.nn.Module) -> str:
-    return f"down_layers.{len(cast('torch.nn.ModuleList', network.down_layers)) - 1}"
+def _members(network: torch.nn.Module, modules: str) -> tuple[str, ...]:
+    return tuple(f"{modules}.{index}" for index in range(len(cast("torch.nn.ModuleList", getattr(network, modules)))))
 
 
 _FAMILIES: Mapping[str, _Family] = {
@@ -85,22 +82,23 @@ _FAMILIES: Mapping[str, _Family] = {
                 "use_v2",
             }
         ),
-        # encoder10 takes the deepest Swin output and hands it to decoder5 at the same size and width.
-        lambda _: "encoder10",
+        # encoder10 takes the deepest Swin output and hands it to decoder5 at the same size and width. The output of the
+        # third Swin layer goes to decoder5 without an encoder block of its own.
+        lambda _: ("encoder1", "encoder2", "encoder3", "encoder4", "swinViT.layers3.0", "encoder10"),
         lambda _: "encoder2",
     ),
     "unet": _Family(
         UNet,
         frozenset({"spatial_dims", "in_channels", "out_channels", "channels", "strides"}),
         frozenset({"kernel_size", "up_kernel_size", "num_res_units", "act", "norm", "dropout", "bias", "adn_ordering"}),
-        _innermost,
+        _nested_levels,
         lambda _: "model.0",
     ),
     "basic_unet": _Family(
         BasicUNet,
         frozenset({"in_channels", "out_channels"}),
         frozenset({"spatial_dims", "features", "act", "norm", "bias", "dropout", "upsample"}),
-        lambda _: "down_4",
+        lambda _: ("conv_0", "down_1", "down_2", "down_3", "down_4"),
         lambda _: "down_1",
     ),
     "dyn_unet": _Family(
@@ -118,7 +116,7 @@ _FAMILIES: Mapping[str, _Family] = {
                 "trans_bias",
             }
         ),
-        lambda _: "bottleneck",
+        lambda network: ("input_block", *_members(network, "downsamples"), "bottleneck"),
         # A network of two levels has no stage between its input and its bottleneck.
         lambda network: "downsamples.0" if len(cast("torch.nn.ModuleList", network.downsamples)) else "input_block",
     ),
@@ -138,8 +136,8 @@ _FAMILIES: Mapping[str, _Family] = {
                 "blocks_up",
             }
         ),
-        _last_down,
-        lambda network: f"down_layers.{min(1, len(cast('torch.nn.ModuleList', network.down_layers)) - 1)}",
+        lambda network: _members(network, "down_layers"),
+        lambda network: _members(network, "down_layers")[:2][-1],
     ),
     "unetr": _Family(
         _unetr,
@@ -159,15 +157,15 @@ _FAMILIES: Mapping[str, _Family] = {
                 "qkv_bias",
             }
         ),
-        lambda _: "deepest",
+        lambda _: ("encoder1", "encoder2", "encoder3", "encoder4", "deepest"),
         lambda _: "encoder2",
     ),
     "attention_unet": _Family(
         AttentionUnet,
         frozenset({"spatial_dims", "in_channels", "out_channels", "channels", "strides"}),
         frozenset({"kernel_size", "up_kernel_size", "dropout"}),
-        _innermost,
-        _first_down_of_attention,
+        _nested_levels,
+        lambda network: _nested_levels(network)[:2][-1],
     ),
 }
 
@@ -216,7 +214,23 @@ def bottleneck_layer(network_type: str, network: torch.nn.Module) -> str:
     Raises:
         ModelError: The type is unknown.
     """
-    return _family(network_type).bottleneck(network)
+    return encoder_stages(network_type, network)[-1]
+
+
+def encoder_stages(network_type: str, network: torch.nn.Module) -> tuple[str, ...]:
+    """Names of the modules whose outputs are the encoder's feature maps, from shallow to deep, the bottleneck last.
+
+    Args:
+        network_type: One of ``NETWORK_TYPES``.
+        network: A network made by ``build_network`` for that type.
+
+    Returns:
+        Dotted module names, one a resolution. Each output has shape (batch, channels, z, y, x).
+
+    Raises:
+        ModelError: The type is unknown.
+    """
+    return _family(network_type).stages(network)
 
 
 def local_layer(network_type: str, network: torch.nn.Module) -> str:

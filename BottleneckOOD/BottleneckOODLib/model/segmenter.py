@@ -19,8 +19,9 @@ from BottleneckOODLib.model.bottleneck import BottleneckReached, BottleneckTap, 
 from BottleneckOODLib.model.devices import describe_device, is_out_of_memory
 from BottleneckOODLib.model.local_view import local_tokens
 from BottleneckOODLib.model.model_folder import ModelFolder
-from BottleneckOODLib.model.networks import build_network, local_layer
+from BottleneckOODLib.model.networks import build_network, encoder_stages, local_layer
 from BottleneckOODLib.model.preprocessing import Preprocessing
+from BottleneckOODLib.model.stages import StageFeatures, StagePool
 
 Float32Array = npt.NDArray[np.float32]
 WindowCallback = Callable[[int, int], None]
@@ -55,6 +56,7 @@ class SegmenterOutput:
         device: The device that computed, in words.
         warnings: What a user should know, such as a fallback to the CPU.
         local: What the local view kept, in the order of the windows; None without one.
+        stages: The encoder's stages, pooled in each window, from shallow to deep; empty unless asked for.
     """
 
     logits: Float32Array
@@ -62,6 +64,7 @@ class SegmenterOutput:
     device: str
     warnings: tuple[str, ...]
     local: Float32Array | None = None
+    stages: tuple[StageFeatures, ...] = ()
 
 
 class Segmenter:
@@ -88,7 +91,12 @@ class Segmenter:
         return len(self._window_slices(shape, self.model.inference.overlap))
 
     def run(
-        self, tensor: Float32Array, on_window: WindowCallback | None = None, local_view: LocalView | None = None
+        self,
+        tensor: Float32Array,
+        on_window: WindowCallback | None = None,
+        local_view: LocalView | None = None,
+        *,
+        stages: bool = False,
     ) -> SegmenterOutput:
         """Segment, and keep the bottleneck of every window of the same pass.
 
@@ -99,6 +107,7 @@ class Segmenter:
             on_window: Called with (windows done, windows in all) before each batch; what it raises ends the pass.
             local_view: Called with the local tokens of each batch, of the same pass; what it gives back is kept instead
                 of them, so that memory stays bounded.
+            stages: Also pool every encoder stage of the same pass.
 
         Raises:
             ModelError: The memory of the computer does not suffice, the network failed, or its values are not finite.
@@ -110,7 +119,7 @@ class Segmenter:
             elif batch_size != _BATCH_SIZES[0]:
                 fallback = f"The memory of {device} sufficed for one window at a time only; this takes longer."
             try:
-                logits, collected = self._pass(tensor, device, batch_size, on_window, local_view)
+                logits, collected = self._pass(tensor, device, batch_size, on_window, local_view, stages)
                 bottleneck = collected.bottleneck()
             except (RuntimeError, ValueError, MemoryError) as error:
                 if not is_out_of_memory(error):
@@ -123,7 +132,8 @@ class Segmenter:
                     message = f"The model {self.model.name} gave values that are not numbers for this volume."
                     raise ModelError(message)
                 warnings = (*self._notes, fallback) if fallback else self._notes
-                return SegmenterOutput(logits, bottleneck, describe_device(device), warnings, collected.local())
+                words, local = describe_device(device), collected.local()
+                return SegmenterOutput(logits, bottleneck, words, warnings, local, collected.stages)
             # Only now is nothing of the failed pass held any more, not even by its traceback.
             if device.type == "cuda":
                 torch.cuda.empty_cache()
@@ -177,6 +187,7 @@ class Segmenter:
         batch_size: int,
         on_window: WindowCallback | None,
         local_view: LocalView | None,
+        stages: bool,
     ) -> tuple[Float32Array, _Collected]:
         settings = self.model.inference
         network = self._network.to(device)
@@ -196,6 +207,7 @@ class Segmenter:
         with torch.inference_mode(), ExitStack() as taps:
             tap = taps.enter_context(BottleneckTap(network, self.model.bottleneck_layer))
             local_tap = None if local_view is None else taps.enter_context(self._local_tap(network))
+            pool = taps.enter_context(self._stage_pool(network)) if stages else None
 
             def predict(windows: torch.Tensor, slices: list[list[slice]]) -> torch.Tensor:
                 if on_window is not None:
@@ -205,17 +217,24 @@ class Segmenter:
                 collected.add(tap.take(), windows, self._air, starts)
                 if local_view is not None and local_tap is not None:
                     collected.add_local(local_view(local_tap.take().numpy(), starts))
+                if pool is not None:
+                    pool.add(windows, logits)
                 return logits
 
             stitched = inferer(torch.from_numpy(tensor)[None, None], predict)
         if on_window is not None:
             on_window(total, total)
+        if pool is not None:
+            collected.stages = pool.features()
         return stitched[0].numpy().astype(np.float32, copy=False), collected
 
     def _local_tap(self, network: torch.nn.Module) -> BottleneckTap:
         patch = self.model.inference.patch
         layer = local_layer(self.model.network_type, network)
         return BottleneckTap(network, layer, reduce=lambda features: local_tokens(features, patch))
+
+    def _stage_pool(self, network: torch.nn.Module) -> StagePool:
+        return StagePool(network, encoder_stages(self.model.network_type, network), self._air)
 
     def _window_slices(self, shape: tuple[int, ...], overlap: float) -> list[tuple[slice, ...]]:
         patch = self.model.inference.patch
@@ -232,6 +251,7 @@ class _Collected:
         self._occupied: list[torch.Tensor] = []
         self._starts: list[list[int]] = []
         self._local: list[Float32Array] = []
+        self.stages: tuple[StageFeatures, ...] = ()
 
     @property
     def count(self) -> int:

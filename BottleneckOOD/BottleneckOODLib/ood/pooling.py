@@ -6,9 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
+FloatLike = npt.NDArray[np.floating]
 
 POOLINGS = ("mean", "mean_std", "max")
-_LEAST_WEIGHT = 0.05
+LEAST_WEIGHT = 0.05
+"""A token that sees less than this share of body is left out."""
 
 
 def pool_tokens(
@@ -33,7 +35,7 @@ def pool_tokens(
     """
     flat = np.moveaxis(tokens, 1, -1).reshape(-1, tokens.shape[1]).astype(np.float64)
     weights = np.ones(len(flat)) if occupied is None else occupied.reshape(-1).astype(np.float64)
-    seen = weights > _LEAST_WEIGHT
+    seen = weights > LEAST_WEIGHT
     if seen.any():
         flat, weights = flat[seen], weights[seen]
     else:
@@ -48,3 +50,30 @@ def pool_tokens(
         return np.concatenate([mean, np.sqrt(weights @ (flat - mean) ** 2)])
     message = f"unknown pooling {method!r}; use one of {POOLINGS}"
     raise ValueError(message)
+
+
+def pool_moments(mean: FloatLike, deviation: FloatLike, weight: FloatLike, method: str = "mean_std") -> FloatArray:
+    """Pool windows of which mean and deviation are known, as if all their tokens stood in one row.
+
+    Args:
+        mean: Weighted mean of each window's tokens, shape (n_windows, C). Not modified.
+        deviation: Their weighted population standard deviation, shape (n_windows, C). Not modified.
+        weight: Sum of the weights in each window, shape (n_windows,); where all are 0 the windows count alike.
+        method: ``"mean"``, shape (C,), or ``"mean_std"``, shape (2 C,).
+
+    Returns:
+        The pooled vector, float64; what ``pool_tokens`` gives for the same tokens and weights.
+
+    Raises:
+        ValueError: The method is neither of the two.
+    """
+    if method not in ("mean", "mean_std"):
+        message = f"unknown pooling {method!r} of moments; use mean or mean_std"
+        raise ValueError(message)
+    shares = np.asarray(weight, dtype=np.float64)
+    shares = shares / shares.sum() if shares.any() else np.full(len(shares), 1 / len(shares))
+    means, deviations = np.asarray(mean, dtype=np.float64), np.asarray(deviation, dtype=np.float64)
+    pooled = shares @ means
+    if method == "mean":
+        return np.asarray(pooled)
+    return np.concatenate([pooled, np.sqrt(shares @ (deviations**2 + (means - pooled) ** 2))])

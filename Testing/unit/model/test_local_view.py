@@ -7,35 +7,10 @@ import torch
 from BottleneckOODLib.imaging.volume import Volume
 from BottleneckOODLib.model.local_view import CELL_VOXELS, BodyShares, cells_of, local_tokens
 from BottleneckOODLib.model.model_folder import ModelFolder
-from BottleneckOODLib.model.networks import NETWORK_TYPES, build_network, local_layer
 from BottleneckOODLib.model.preprocessing import Preprocessing
 from BottleneckOODLib.model.segmenter import Segmenter
 
 CPU = torch.device("cpu")
-ARGUMENTS = {
-    "unet": {"spatial_dims": 3, "in_channels": 1, "out_channels": 2, "channels": [4, 8, 16], "strides": [2, 2]},
-    "swin_unetr": {
-        "in_channels": 1, "out_channels": 2, "feature_size": 12, "depths": [1, 1, 1, 1],
-        "num_heads": [1, 1, 2, 2], "window_size": 4,
-    },
-    "basic_unet": {"in_channels": 1, "out_channels": 2, "features": [4, 4, 8, 8, 8, 4]},
-    "dyn_unet": {
-        "spatial_dims": 3, "in_channels": 1, "out_channels": 2, "kernel_size": [3, 3, 3], "strides": [1, 2, 2],
-        "upsample_kernel_size": [2, 2], "filters": [4, 8, 16],
-    },
-    "seg_resnet": {"in_channels": 1, "out_channels": 2, "init_filters": 8},
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("network_type", NETWORK_TYPES)
-def test_each_family_has_a_stage_at_half_resolution(network_type: str) -> None:
-    network = build_network(network_type, ARGUMENTS[network_type]).eval()
-    shapes: list[torch.Size] = []
-    layer = network.get_submodule(local_layer(network_type, network))
-    layer.register_forward_hook(lambda _module, _inputs, output: shapes.append(output.shape))
-    with torch.inference_mode():
-        network(torch.zeros(1, 1, 64, 64, 64))
-    assert [tuple(shape[2:]) for shape in shapes] == [(32, 32, 32)]
 
 
 def test_mean_and_deviation_of_each_cell_are_those_of_its_voxels() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from BottleneckOODLib.ood.pooling import POOLINGS, pool_tokens
+from BottleneckOODLib.ood.pooling import POOLINGS, pool_moments, pool_tokens
 
 
 @pytest.fixture
@@ -55,3 +55,27 @@ def test_the_order_of_windows_does_not_matter(tokens: np.ndarray, method: str) -
 def test_an_unknown_pooling_is_refused(tokens: np.ndarray) -> None:
     with pytest.raises(ValueError, match="median"):
         pool_tokens(tokens, method="median")
+
+
+@pytest.mark.parametrize("method", ["mean", "mean_std"])
+def test_moments_of_windows_pool_to_what_their_tokens_do(tokens: np.ndarray, method: str) -> None:
+    weights = np.random.default_rng(2).uniform(0.1, 1, (3, 2, 2, 2)).astype(np.float32)
+    alone = [pool_tokens(tokens[i : i + 1], weights[i : i + 1], "mean_std") for i in range(3)]
+    mean, deviation = np.split(np.array(alone), 2, axis=1)
+    pooled = pool_moments(mean, deviation, weights.sum(axis=(1, 2, 3)), method)
+    np.testing.assert_allclose(pooled, pool_tokens(tokens, weights, method), rtol=1e-6)
+
+
+def test_a_window_without_weight_has_no_say_in_moments() -> None:
+    mean, deviation = np.array([[1.0], [1e6]]), np.array([[2.0], [1e6]])
+    np.testing.assert_allclose(pool_moments(mean, deviation, np.array([3.0, 0.0])), [1.0, 2.0])
+
+
+def test_without_any_weight_all_windows_count_alike() -> None:
+    mean, deviation = np.array([[1.0], [3.0]]), np.array([[0.0], [0.0]])
+    np.testing.assert_allclose(pool_moments(mean, deviation, np.zeros(2)), [2.0, 1.0])
+
+
+def test_moments_hold_no_largest_value() -> None:
+    with pytest.raises(ValueError, match="max"):
+        pool_moments(np.ones((1, 1)), np.ones((1, 1)), np.ones(1), "max")
