@@ -11,6 +11,7 @@
             ReferenceSetError           a reference folder is missing, damaged or unsuitable
                 ReferenceMismatchError  the reference was made by another model, or its arrays do not fit the case
             EvaluationError             an embedding, a table or a setting of an evaluation cannot be used
+            StoreError                  a store of cases and decisions cannot be used
             OutputError                 a result cannot be written, or exists already
             DependencyError             an optional package or a system library is missing
         Cancelled                       the user stopped the run; not a failure
@@ -63,6 +64,10 @@ class ReferenceMismatchError(ReferenceSetError):
 
 class EvaluationError(UserError):
     """An embedding, a table or a setting of an evaluation cannot be used."""
+
+
+class StoreError(UserError):
+    """A store of cases and decisions cannot be opened, read or written."""
 
 
 class OutputError(UserError):

@@ -1,0 +1,100 @@
+"""A store opens whole, or a sentence says why not."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sqlite3
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from BottleneckOODLib.errors import StoreError
+from BottleneckOODLib.triage import opening
+from BottleneckOODLib.triage.opening import file_system_of, open_engine
+
+MOUNTS = """\
+/dev/a / ext4 rw 0 0
+host:/x /data nfs4 rw 0 0
+/dev/b /data/local ext4 rw 0 0
+host:/y /with\\040space cifs rw 0 0
+"""
+
+
+def pragma(store: Path, name: str) -> str:
+    engine = open_engine(str(store))
+    with engine.connect() as connection:
+        value = str(connection.execute(text(f"PRAGMA {name}")).scalar())
+    engine.dispose()
+    return value
+
+
+def test_a_file_writes_through_and_keeps_a_log(tmp_path: Path) -> None:
+    assert pragma(tmp_path / "a.db", "journal_mode") == "wal"
+    assert pragma(tmp_path / "a.db", "synchronous") == "2"
+    assert pragma(tmp_path / "a.db", "foreign_keys") == "1"
+
+
+def test_a_network_drive_gets_no_write_ahead_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "is_on_network_drive", lambda _: True)
+    assert pragma(tmp_path / "a.db", "journal_mode") == "delete"
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/home/x", "ext4"),
+        ("/data/a/b", "nfs4"),
+        ("/data/local/x", "ext4"),
+        ("/with space/x", "cifs"),
+        ("/database", "ext4"),
+    ],
+)
+def test_the_longest_mount_holds_a_path(path: str, kind: str) -> None:
+    assert file_system_of(Path(path), MOUNTS) == kind
+
+
+@given(st.text())
+def test_any_list_of_mounts_can_be_looked_at(mounts: str) -> None:
+    assert isinstance(file_system_of(Path("/a/b"), mounts), str)
+
+
+def test_what_is_no_store_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "x.db").write_bytes(b"this is no database " * 500)
+    sentences = {
+        str(tmp_path / "x.db"): "cannot be opened",
+        str(tmp_path / "nowhere" / "x.db"): "does not exist",
+        str(tmp_path): "cannot be opened",
+        "mongo://host/x": "unknown kind",
+        "sqlite://": "is a file",
+        "sqlite:///:memory:": "is a file",
+        "postgresql://user:secret@127.0.0.1:1/x": "cannot be opened",
+        "http//:://": "no database URL",
+    }
+    for store, sentence in sentences.items():
+        with pytest.raises(StoreError, match=sentence) as caught:
+            open_engine(store)
+        assert "secret" not in str(caught.value)
+        assert "\n" not in str(caught.value)
+    assert (tmp_path / "x.db").read_bytes() == b"this is no database " * 500
+
+
+def test_a_database_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "theirs.db") as theirs:
+        theirs.execute("CREATE TABLE cases (mine TEXT)")
+    with pytest.raises(StoreError, match="cannot be opened"):
+        open_engine(str(tmp_path / "theirs.db"))
+    with sqlite3.connect(tmp_path / "theirs.db") as theirs:
+        assert [row[0] for row in theirs.execute("SELECT name FROM sqlite_master")] == ["cases"]
+
+
+def _open(path: str) -> None:
+    open_engine(path).dispose()
+
+
+def test_a_new_store_can_be_opened_by_several_programs_at_once(tmp_path: Path) -> None:
+    with multiprocessing.get_context("spawn").Pool(3) as pool:
+        pool.map(_open, [str(tmp_path / "a.db")] * 6)
+    assert pragma(tmp_path / "a.db", "integrity_check") == "ok"
