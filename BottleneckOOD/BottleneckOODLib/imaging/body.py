@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 import scipy
@@ -11,6 +13,7 @@ from BottleneckOODLib.imaging.volume import Geometry, Volume
 FloatArray = npt.NDArray[np.float64]
 Float32Array = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
+Number = TypeVar("Number", bound=np.generic)
 
 MEASURING_SPACING_MM = 3.5
 """Images are measured on about this grid; finer voxels change no feature beyond noise."""
@@ -35,14 +38,21 @@ def thinned(volume: Volume) -> tuple[Float32Array, Geometry]:
         Voxels (Z, Y, X) with x growing to the patient's left, y to posterior, z to superior, and their geometry;
         an oblique volume is treated as the nearest upright one.
     """
-    strides = [max(1, int(MEASURING_SPACING_MM / s)) for s in volume.geometry.spacing_mm]
+    return thinned_array(volume.voxels, volume.geometry)
+
+
+def thinned_array(array: npt.NDArray[Number], geometry: Geometry) -> tuple[npt.NDArray[Number], Geometry]:
+    """``thinned`` for any array (Z, Y, X) on a volume's grid, such as labels: a view, nothing is copied."""
+    strides = [max(1, int(MEASURING_SPACING_MM / s)) for s in geometry.spacing_mm]
     # Sampling starts in the middle of the first step, so that a flipped axis takes nearly the same voxels.
-    starts = [min(s // 2, n - 1) for s, n in zip(strides, volume.geometry.size_ijk, strict=True)]
+    starts = [min(s // 2, n - 1) for s, n in zip(strides, geometry.size_ijk, strict=True)]
     kept = tuple(slice(starts[axis], None, strides[axis]) for axis in (2, 1, 0))
-    return upright(volume.voxels[kept], volume.geometry, strides)
+    return upright(array[kept], geometry, strides)
 
 
-def upright(array: Float32Array, geometry: Geometry, strides: list[int]) -> tuple[Float32Array, Geometry]:
+def upright(
+    array: npt.NDArray[Number], geometry: Geometry, strides: list[int]
+) -> tuple[npt.NDArray[Number], Geometry]:
     """Permute and flip an array (k, j, i) so that its axes grow to superior, posterior, left.
 
     Args:

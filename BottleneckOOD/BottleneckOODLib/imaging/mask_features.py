@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from BottleneckOODLib.imaging.body import MEASURING_SPACING_MM, thinned
+from BottleneckOODLib.imaging.body import MEASURING_SPACING_MM, thinned, thinned_array
 from BottleneckOODLib.imaging.volume import Geometry, LabelVolume, Volume
 
 FloatArray = npt.NDArray[np.float64]
@@ -95,7 +95,7 @@ def mask_features(labels: LabelVolume, volume: Volume, body: BoolArray, marked: 
     voxels, geometry = thinned(volume)
     if volume_ml == 0:
         return None
-    mask = _thinned_mask(labels.labels > 0, labels.geometry)
+    mask = _thinned_mask(labels.labels, labels.geometry)
     if not mask.any():
         # So thin that it lies between the samples: what is near a sample counts.
         reach = [int(MEASURING_SPACING_MM // s) for s in labels.geometry.spacing_mm[::-1]]
@@ -122,8 +122,8 @@ def mask_features(labels: LabelVolume, volume: Volume, body: BoolArray, marked: 
     return MaskFeatures(volume_ml, marked.n_components, marked.largest_share, border_share, shape, intensity)
 
 
-def _thinned_mask(mask: BoolArray, geometry: Geometry) -> BoolArray:
-    return np.asarray(thinned(Volume(mask.astype(np.float32), geometry, "unknown", "mask"))[0] > 0)
+def _thinned_mask(labels: npt.NDArray[np.uint8] | BoolArray, geometry: Geometry) -> BoolArray:
+    return np.asarray(thinned_array(labels, geometry)[0].astype(bool))
 
 
 def _place_in_box(mask: BoolArray, body: BoolArray) -> list[float]:

@@ -90,6 +90,17 @@ class Geometry:
         i, j, k = self.size_ijk
         return (k, j, i)
 
+    def part(self, box: tuple[slice, slice, slice]) -> Geometry:
+        """The grid of the voxels ``array[box]`` of an array (Z, Y, X) on this one; slices have a start and a stop."""
+        z, y, x = box
+        first = self.ijk_to_lps(np.array([[x.start, y.start, z.start]]))[0]
+        return Geometry(
+            (x.stop - x.start, y.stop - y.start, z.stop - z.start),
+            self.spacing_mm,
+            (float(first[0]), float(first[1]), float(first[2])),
+            self.direction,
+        )
+
     @property
     def extent_mm(self) -> tuple[float, float, float]:
         """Length of the grid along i, j, k, in mm, from voxel edge to voxel edge."""
@@ -217,6 +228,11 @@ def geometry_of(image: sitk.Image | sitk.ImageFileReader) -> Geometry:
 
 def resampled(array: npt.NDArray[np.float32], source: Geometry, target: Geometry) -> npt.NDArray[np.float32]:
     """An array (Z, Y, X) on ``source`` interpolated linearly on ``target``; outside it takes the nearest value."""
+    return image_on(to_sitk(array, source), target)
+
+
+def image_on(image: sitk.Image, target: Geometry) -> npt.NDArray[np.float32]:
+    """A SimpleITK image interpolated linearly on ``target``, as an array (Z, Y, X); outside, its nearest value."""
     resampler = sitk.ResampleImageFilter()
     resampler.SetSize(target.size_ijk)
     resampler.SetOutputSpacing(target.spacing_mm)
@@ -224,4 +240,4 @@ def resampled(array: npt.NDArray[np.float32], source: Geometry, target: Geometry
     resampler.SetOutputDirection(target.direction)
     resampler.SetInterpolator(sitk.sitkLinear)
     resampler.SetUseNearestNeighborExtrapolator(True)
-    return np.asarray(sitk.GetArrayFromImage(resampler.Execute(to_sitk(array, source))), dtype=np.float32)
+    return np.asarray(sitk.GetArrayFromImage(resampler.Execute(image)), dtype=np.float32)

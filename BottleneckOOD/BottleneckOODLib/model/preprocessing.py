@@ -9,12 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
-from BottleneckOODLib.imaging.volume import Geometry, LabelVolume, Volume, resampled, to_sitk
+from BottleneckOODLib.imaging.volume import Geometry, LabelVolume, Volume, to_sitk
 from BottleneckOODLib.model.model_folder import ModelFolder, PreprocessingSettings
+from BottleneckOODLib.model.restoring import restored_labels
 
 Float32Array = npt.NDArray[np.float32]
-
-_TWO_CLASSES = 2
 
 
 @dataclass(frozen=True)
@@ -62,28 +61,8 @@ class Grid:
         Returns:
             Labels with the volume's geometry; 0 is background.
         """
-        if leave_out is not None and leave_out.any():
-            logits = logits.copy()
-            logits[0] = np.where(leave_out, logits.max(axis=0) + 1, logits[0])
-        if logits.shape[0] == _TWO_CLASSES:
-            # Interpolation is linear: resampling the difference gives the same winner at half the cost.
-            winner = (self._resampled(logits[1] - logits[0]) > 0).astype(np.uint8)
-        else:
-            winner = self._largest(logits)
-        kept = np.isin(winner, list(labels.values()))
-        return LabelVolume(winner * kept, self.volume.geometry, {value: name for name, value in labels.items()})
-
-    def _largest(self, logits: Float32Array) -> npt.NDArray[np.uint8]:
-        best = self._resampled(logits[0])
-        winner = np.zeros(best.shape, dtype=np.uint8)
-        for index in range(1, logits.shape[0]):
-            candidate = self._resampled(logits[index])
-            winner[candidate > best] = index
-            best = np.maximum(best, candidate)
-        return winner
-
-    def _resampled(self, logit: Float32Array) -> Float32Array:
-        return resampled(logit, self.in_cells(1), self.volume.geometry)
+        winner = restored_labels(logits, self.in_cells(1), self.volume.geometry, labels.values(), leave_out)
+        return LabelVolume(winner, self.volume.geometry, {value: name for name, value in labels.items()})
 
 
 class Preprocessing:

@@ -17,6 +17,7 @@ from BottleneckOODLib.imaging.body import (
     body_mask,
     intensity_histogram,
     thinned,
+    thinned_array,
 )
 from BottleneckOODLib.imaging.volume import Geometry, Volume
 
@@ -137,6 +138,16 @@ def test_thinning_keeps_the_grid_finer_than_the_measuring_spacing(
     for fine, coarse, few, many in zip(spacing, grid.spacing_mm, grid.size_ijk, size, strict=True):
         assert coarse == fine if fine > MEASURING_SPACING_MM / 2 else coarse <= MEASURING_SPACING_MM
         assert abs(few * coarse - many * fine) < max(coarse, MEASURING_SPACING_MM)
+
+
+def test_labels_are_thinned_as_their_volume_is_and_not_copied() -> None:
+    geometry = Geometry((40, 30, 20), (0.8, 1.1, 2.0), (5.0, -3.0, 8.0), ALL_AXES[13])
+    labels = np.random.default_rng(0).integers(0, 3, geometry.shape).astype(np.uint8)
+    thin, grid = thinned_array(labels, geometry)
+    voxels, expected = thinned(Volume(labels.astype(np.float32), geometry, "CT", "x"))
+    np.testing.assert_array_equal(thin, voxels)
+    assert grid == expected
+    assert np.shares_memory(thin, labels)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])

@@ -221,3 +221,13 @@ def test_a_linear_field_is_resampled_as_it_is_and_goes_on_at_the_edges_as_the_ne
     expected = (source.ijk_to_lps(inside) @ [0.5, -1.0, 2.0]).reshape(target.shape)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_a_part_of_a_grid_lies_where_its_voxels_lie(any_grid: Geometry) -> None:
+    box = (slice(1, 4), slice(2, 3), slice(3, 7))
+    part = any_grid.part(box)
+    index = np.stack([n[box] for n in np.indices(any_grid.shape)])
+    places = any_grid.ijk_to_lps(index[::-1].reshape(3, -1).T.astype(float))
+    own = np.indices(part.shape)[::-1].reshape(3, -1).T.astype(float)
+    assert part.shape == (3, 1, 4)
+    np.testing.assert_allclose(part.ijk_to_lps(own), places, atol=1e-9)
