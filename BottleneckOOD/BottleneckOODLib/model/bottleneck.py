@@ -6,6 +6,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
@@ -110,3 +112,31 @@ def share_of_tokens(marked: torch.Tensor, token_shape: torch.Size) -> torch.Tens
         Shares 0 to 1, shape (n_windows, z, y, x), float32, on the device of ``marked``.
     """
     return F.adaptive_avg_pool3d(marked.to(torch.float32), (token_shape[0], token_shape[1], token_shape[2]))[:, 0]
+
+
+def share_in_windows(
+    marked: npt.NDArray[np.bool_],
+    window_starts: npt.NDArray[np.int64],
+    patch: tuple[int, int, int],
+    token_shape: tuple[int, ...],
+) -> npt.NDArray[np.float32]:
+    """Share of each token's region that is marked, for windows of a pass that is over.
+
+    Args:
+        marked: On the model's grid, shape (Z, Y, X). Not modified.
+        window_starts: First voxel (z, y, x) of each window on the grid padded to at least a patch, (n_windows, 3).
+        patch: Voxels of a window along z, y, x.
+        token_shape: Spatial shape of the tokens, (z, y, x).
+
+    Returns:
+        Shares 0 to 1, shape (n_windows, z, y, x). What was padded is not marked.
+    """
+    missing = [max(p - n, 0) for n, p in zip(marked.shape, patch, strict=True)]
+    padded = np.pad(marked, [(m // 2, m - m // 2) for m in missing])
+    shares = []
+    # Window by window, because they overlap: together they are several times the image.
+    for start in window_starts:
+        window = padded[tuple(slice(s, s + n) for s, n in zip(start, patch, strict=True))]
+        stacked = torch.from_numpy(np.ascontiguousarray(window))[None, None]
+        shares.append(share_of_tokens(stacked, torch.Size(token_shape))[0])
+    return np.asarray(torch.stack(shares).numpy(), dtype=np.float32)

@@ -14,7 +14,11 @@ LEAST_WEIGHT = 0.05
 
 
 def pool_tokens(
-    tokens: npt.NDArray[np.float32], occupied: npt.NDArray[np.float32] | None = None, method: str = "mean"
+    tokens: npt.NDArray[np.float32],
+    occupied: npt.NDArray[np.float32] | None = None,
+    method: str = "mean",
+    *,
+    least: float = LEAST_WEIGHT,
 ) -> FloatArray:
     """Pool the bottleneck over windows and space.
 
@@ -23,6 +27,7 @@ def pool_tokens(
         occupied: Weight of each token, shape (n_windows, z, y, x); None weighs all alike. Tokens that see almost
             nothing but air are left out, unless all do.
         method: ``"mean"`` or ``"max"``, shape (C,), or ``"mean_std"``: mean and standard deviation, shape (2 C,).
+        least: A token of no more than this weight is left out.
 
     Returns:
         The pooled vector, float64.
@@ -35,7 +40,7 @@ def pool_tokens(
     """
     flat = np.moveaxis(tokens, 1, -1).reshape(-1, tokens.shape[1]).astype(np.float64)
     weights = np.ones(len(flat)) if occupied is None else occupied.reshape(-1).astype(np.float64)
-    seen = weights > LEAST_WEIGHT
+    seen = weights > least
     if seen.any():
         flat, weights = flat[seen], weights[seen]
     else:
@@ -50,6 +55,32 @@ def pool_tokens(
         return np.concatenate([mean, np.sqrt(weights @ (flat - mean) ** 2)])
     message = f"unknown pooling {method!r}; use one of {POOLINGS}"
     raise ValueError(message)
+
+
+def pool_in_mask(
+    tokens: npt.NDArray[np.float32],
+    organ: npt.NDArray[np.float32],
+    occupied: npt.NDArray[np.float32] | None = None,
+    method: str = "mean",
+) -> FloatArray:
+    """Pool the bottleneck over what was predicted to be the organ.
+
+    Args:
+        tokens: Shape (n_windows, C, z, y, x). Not modified.
+        organ: Share of each token's region that is predicted organ, shape (n_windows, z, y, x). A token of any share
+            has a say: a small mask fills no token.
+        occupied: As in ``pool_tokens``; what an empty mask, which has no inside, is pooled by instead.
+        method: As in ``pool_tokens``.
+
+    Returns:
+        The pooled vector, float64, of the shape that ``pool_tokens`` gives.
+
+    Raises:
+        ValueError: The method is unknown.
+    """
+    if not organ.any():
+        return pool_tokens(tokens, occupied, method)
+    return pool_tokens(tokens, organ, method, least=0.0)
 
 
 def pool_moments(mean: FloatLike, deviation: FloatLike, weight: FloatLike, method: str = "mean_std") -> FloatArray:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from BottleneckOODLib.ood.pooling import POOLINGS, pool_moments, pool_tokens
+from BottleneckOODLib.ood.pooling import POOLINGS, pool_in_mask, pool_moments, pool_tokens
 
 
 @pytest.fixture
@@ -79,3 +79,27 @@ def test_without_any_weight_all_windows_count_alike() -> None:
 def test_moments_hold_no_largest_value() -> None:
     with pytest.raises(ValueError, match="max"):
         pool_moments(np.ones((1, 1)), np.ones((1, 1)), np.ones(1), "max")
+
+
+@pytest.mark.parametrize("method", POOLINGS)
+def test_in_the_mask_a_token_without_organ_has_no_say(tokens: np.ndarray, method: str) -> None:
+    organ = np.zeros((3, 2, 2, 2), dtype=np.float32)
+    organ[1, 0] = 0.5
+    changed = np.where(organ[:, None] > 0, tokens, 1e6).astype(np.float32)
+    np.testing.assert_array_equal(pool_in_mask(changed, organ, None, method), pool_in_mask(tokens, organ, None, method))
+    alone = tokens[1:2, :, :1]
+    np.testing.assert_allclose(pool_in_mask(tokens, organ, None, method), pool_tokens(alone, None, method), rtol=1e-6)
+
+
+def test_a_mask_that_fills_no_token_is_pooled_by_what_little_there_is(tokens: np.ndarray) -> None:
+    organ = np.zeros((3, 2, 2, 2), dtype=np.float32)
+    organ[0, 0, 0, 0], organ[2, 1, 1, 1] = 0.001, 0.003
+    expected = 0.25 * tokens[0, :, 0, 0, 0] + 0.75 * tokens[2, :, 1, 1, 1]
+    np.testing.assert_allclose(pool_in_mask(tokens, organ), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", POOLINGS)
+def test_an_empty_mask_is_pooled_over_the_body(tokens: np.ndarray, method: str) -> None:
+    occupied = np.random.default_rng(3).uniform(0, 1, (3, 2, 2, 2)).astype(np.float32)
+    pooled = pool_in_mask(tokens, np.zeros_like(occupied), occupied, method)
+    np.testing.assert_array_equal(pooled, pool_tokens(tokens, occupied, method))
