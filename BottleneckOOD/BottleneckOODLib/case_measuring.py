@@ -13,7 +13,8 @@ from BottleneckOODLib.assessment.record import TIMED_STEPS
 from BottleneckOODLib.assessment.regions import RegionMap
 from BottleneckOODLib.assessment.wording import preliminary_sentence
 from BottleneckOODLib.imaging.body import body_layout, body_mask, intensity_histogram, thinned
-from BottleneckOODLib.imaging.mask_features import MaskFeatures, marked_parts, mask_features
+from BottleneckOODLib.imaging.brightness import on_a_common_scale
+from BottleneckOODLib.imaging.mask_features import MaskFeatures, mask_features
 from BottleneckOODLib.imaging.volume import LabelVolume, Volume
 from BottleneckOODLib.local_regions import LOCAL_TOKENS, RegionJudge, TokenGatherer
 from BottleneckOODLib.ood.pooling import pool_tokens
@@ -80,14 +81,16 @@ def measured_case(
         ModelError: The network failed on this volume.
         Cancelled: The run was stopped.
     """
+    from BottleneckOODLib.model.organ import organ_mask  # noqa: PLC0415 - no SimpleITK filters before
     from BottleneckOODLib.model.preprocessing import Preprocessing  # noqa: PLC0415 - no SimpleITK filters before
 
     reporter, clock = reporter or ProgressReporter(None, None, STEPS), clock or StepClock(TIMED_STEPS[:-1])
     reporter.report("Preparing")
     with clock.timing("preprocess"):
         tensor, grid = Preprocessing.of_model(segmenter.model).apply(volume)
-        voxels, _ = thinned(volume)
-        body = body_mask(voxels)
+        body = body_mask(thinned(volume)[0])
+        measured_on = on_a_common_scale(volume, segmenter.model.modality)
+        voxels, _ = thinned(measured_on)
         features: dict[str, FloatArray | None] = {
             "intensity_histogram": intensity_histogram(voxels, body),
             "body_layout": body_layout(voxels, body),
@@ -106,12 +109,9 @@ def measured_case(
         view = judge.view if judge else gatherer.view_of(tensor, patch) if gatherer else None
         output = segmenter.run(tensor, lambda done, total: reporter.report("Segmenting", done / total), view)
         reporter.report("Measuring")
-        marked = output.logits.argmax(axis=0) > 0
-        parts = marked_parts(marked, grid.voxel_volume_ml)
-        left_out = marked & ~parts.largest if segmenter.model.inference.largest_part_only else None
-        segmentation = grid.restore(output.logits, segmenter.model.labels, left_out)
+        segmentation, parts = organ_mask(output.logits, grid, segmenter.model)
     with clock.timing("ood"):
-        mask = mask_features(segmentation, volume, body, parts)
+        mask = mask_features(segmentation, measured_on, body, parts)
         features["bottleneck"] = pool_tokens(*_tokens(output.bottleneck), pooling)
         features["mask_shape"] = None if mask is None else mask.shape
         features["mask_intensity"] = None if mask is None else mask.intensity

@@ -75,7 +75,6 @@ def run_show(arguments: argparse.Namespace) -> int:
 
     model = read_model_folder(find_model(arguments.model))
     spacing = " x ".join(f"{s:g}" for s in model.preprocessing.spacing_mm)
-    low, high = model.preprocessing.intensity.clip
     rows = {
         "name": model.name,
         "version": model.version,
@@ -83,7 +82,7 @@ def run_show(arguments: argparse.Namespace) -> int:
         "intended use": model.intended_use,
         "modality": model.modality,
         "network": model.network_type,
-        "input": f"{model.preprocessing.orientation}, {spacing} mm, {low:g} to {high:g}",
+        "input": f"{model.preprocessing.orientation}, {spacing} mm, {model.preprocessing.intensity.words()}",
         "window": f"{' x '.join(str(n) for n in model.inference.patch)} voxels, overlap {model.inference.overlap:g}",
         "labels": ", ".join(f"{name} = {value}" for name, value in model.labels.items()),
         "bottleneck": model.bottleneck_layer,

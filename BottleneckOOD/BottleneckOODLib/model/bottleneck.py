@@ -87,18 +87,31 @@ class BottleneckTap:
             raise BottleneckReached
 
 
-def occupied_share(windows: torch.Tensor, token_shape: torch.Size, lowest: float) -> torch.Tensor:
+def holds_more_than_air(windows: torch.Tensor, air: float) -> torch.Tensor:
+    """Where the network's input is no air; tissue may be darker than air, where values are z-scores.
+
+    Args:
+        windows: Network input, any shape.
+        air: The value that air and padding have in it.
+
+    Returns:
+        Boolean, shape as given.
+    """
+    return windows != air
+
+
+def occupied_share(windows: torch.Tensor, token_shape: torch.Size, air: float) -> torch.Tensor:
     """Share of each token's region that holds more than air.
 
     Args:
         windows: Network input, shape (n_windows, 1, Z, Y, X).
         token_shape: Spatial shape of the bottleneck, (z, y, x).
-        lowest: The value that air and padding have in ``windows``.
+        air: The value that air and padding have in ``windows``.
 
     Returns:
         Shares 0 to 1, shape (n_windows, z, y, x), float32, on the CPU.
     """
-    return share_of_tokens(windows > lowest, token_shape).to("cpu")
+    return share_of_tokens(holds_more_than_air(windows, air), token_shape).to("cpu")
 
 
 def share_of_tokens(marked: torch.Tensor, token_shape: torch.Size) -> torch.Tensor:

@@ -8,28 +8,18 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from BottleneckOODLib.errors import ModelError
+from BottleneckOODLib.model.intensity import Intensity, read_intensity
 from BottleneckOODLib.tensor_file import TensorFileError, check_tensor_file, sha256_of
 
 SCHEMA_VERSION = 1
 MODEL_FILE = "model.json"
+Resampling = Literal["centred", "first_voxel"]
+Interpolated = Literal["logits", "probabilities"]
 _MAX_MODEL_FILE_BYTES = 1_000_000
 _AXES = 3
-
-
-@dataclass(frozen=True)
-class IntensitySettings:
-    """Linear scaling of clipped intensities.
-
-    Attributes:
-        clip: Lowest and highest value that is kept, in the volume's units (HU for CT).
-        scale: What ``clip`` is mapped to.
-    """
-
-    clip: tuple[float, float]
-    scale: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -40,11 +30,15 @@ class PreprocessingSettings:
         orientation: Patient directions in which i, j and k increase, such as ``"LPS"``.
         spacing_mm: Voxel spacing along i, j, k, in mm.
         intensity: Scaling of the values.
+        resampling: ``"centred"``: the grids share their centre, and voxels are averaged where the model's are much
+            larger. ``"first_voxel"``: they share their first voxel, and values are interpolated linearly, as MONAI's
+            ``Spacing`` does.
     """
 
     orientation: str
     spacing_mm: tuple[float, float, float]
-    intensity: IntensitySettings
+    intensity: Intensity
+    resampling: Resampling = "centred"
 
 
 @dataclass(frozen=True)
@@ -56,12 +50,14 @@ class InferenceSettings:
         overlap: Share of a window that its neighbour covers too, 0 up to but not including 1.
         blend: ``"gaussian"`` or ``"constant"`` weighting where windows overlap.
         largest_part_only: Whether only the largest connected part of what is marked is kept, as for a liver.
+        padding: Network input value around an image that is smaller than a window; None takes the value of air.
     """
 
     patch: tuple[int, int, int]
     overlap: float
     blend: str
     largest_part_only: bool = False
+    padding: float | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +75,10 @@ class ModelFolder:
         network_arguments: Arguments of that network, plain data.
         preprocessing: How a volume becomes the network's input.
         inference: The sliding window.
-        labels: Label value of each structure, by name.
+        labels: Label value (= class of the network) of each structure in the mask, by name.
+        merged: Classes of further structures that count as the first of ``labels``, by name.
+        interpolated: What is interpolated on the way back to the image's grid before the largest is taken:
+            ``"logits"``, or ``"probabilities"`` where who trained the model did so.
         bottleneck_layer: Dotted name of the module whose output is the deepest encoder output.
         weights_file: Name of the safetensors file in the folder.
         weights_sha256: Its SHA-256.
@@ -104,12 +103,19 @@ class ModelFolder:
     weights_sha256: str
     fingerprint: str
     demonstration: bool = False
+    merged: Mapping[str, int] = field(default_factory=dict)
+    interpolated: Interpolated = "logits"
     card: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def weights_path(self) -> Path:
         """Path of the weights."""
         return self.folder / self.weights_file
+
+    @property
+    def organ_classes(self) -> tuple[int, ...]:
+        """The network's classes that are part of the mask."""
+        return (*self.labels.values(), *self.merged.values())
 
 
 def read_model_folder(folder: Path) -> ModelFolder:
@@ -134,7 +140,7 @@ def read_model_file(folder: Path) -> ModelFolder:
     _check_schema_version(document, folder)
     try:
         model = _parse(document, folder)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         message = (
             f"The model file {path.name} in {folder} is damaged or incomplete ({error}); restore the model folder."
         )
@@ -167,6 +173,9 @@ def write_model_folder(folder: Path, document: Mapping[str, Any], weights: Path)
 def fingerprint_of(document: Mapping[str, Any], weights_sha256: str) -> str:
     """SHA-256 of the weights' hash and of every setting that shapes the bottleneck features."""
     shaping = {key: document.get(key) for key in ("modality", "network", "preprocessing", "inference", "bottleneck")}
+    # Folders made before other organs could be chosen have no such entry, and keep their fingerprint.
+    if "output" in document:
+        shaping["output"] = [document["output"], document.get("labels")]
     canonical = json.dumps([weights_sha256, shaping], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode("utf-8")).hexdigest()
 
@@ -201,17 +210,18 @@ def _check_schema_version(document: Mapping[str, Any], folder: Path) -> None:
 
 def _parse(document: Mapping[str, Any], folder: Path) -> ModelFolder:
     preprocessing, inference, network = document["preprocessing"], document["inference"], document["network"]
-    intensity = preprocessing["intensity"]
+    output = document.get("output", {})
     spacing = _numbers(preprocessing["spacing_mm"], _AXES)
     patch = tuple(int(n) for n in _numbers(inference["patch"], _AXES))
     overlap = _number(inference["overlap"])
-    clip, scale = _numbers(intensity["clip"], 2), _numbers(intensity["scale"], 2)
+    padding = None if inference.get("padding") is None else _number(inference["padding"])
     weights_file = _text(document["weights"]["file"])
     checks = {
         "spacing": min(spacing) > 0,
         "patch": min(patch) > 0,
         "overlap": 0 <= overlap < 1,
-        "intensity": clip[0] < clip[1] and scale[0] != scale[1],
+        "resampling": preprocessing.get("resampling", "centred") in ("centred", "first_voxel"),
+        "interpolated": output.get("interpolated", "logits") in ("logits", "probabilities"),
         "blend": inference["blend"] in ("gaussian", "constant"),
         "largest_part_only": isinstance(inference.get("largest_part_only", False), bool),
         "weights": Path(weights_file).name == weights_file and weights_file.endswith(".safetensors"),
@@ -235,12 +245,19 @@ def _parse(document: Mapping[str, Any], folder: Path) -> ModelFolder:
         preprocessing=PreprocessingSettings(
             preprocessing["orientation"],
             (spacing[0], spacing[1], spacing[2]),
-            IntensitySettings((clip[0], clip[1]), (scale[0], scale[1])),
+            read_intensity(preprocessing["intensity"]),
+            preprocessing.get("resampling", "centred"),
         ),
         inference=InferenceSettings(
-            (patch[0], patch[1], patch[2]), overlap, inference["blend"], inference.get("largest_part_only", False)
+            (patch[0], patch[1], patch[2]),
+            overlap,
+            inference["blend"],
+            inference.get("largest_part_only", False),
+            padding,
         ),
         labels={_text(name): int(_number(value)) for name, value in document["labels"].items()},
+        merged={_text(name): int(_number(value)) for name, value in output.get("merged", {}).items()},
+        interpolated=output.get("interpolated", "logits"),
         bottleneck_layer=_text(document["bottleneck"]["layer"]),
         weights_file=weights_file,
         weights_sha256=_text(document["weights"]["sha256"]),

@@ -15,6 +15,9 @@ from BottleneckOODLib.model.restoring import restored_labels
 
 Float32Array = npt.NDArray[np.float32]
 
+# MONAI's AFFINE_TOL: spacings that differ by less are the same to it.
+_SAME_SPACING_MM = 1e-3
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -83,13 +86,14 @@ class Preprocessing:
     @property
     def air(self) -> float:
         """The network's input value for air and for padding."""
-        return self.settings.intensity.scale[0]
+        return self.settings.intensity.air
 
     def apply(self, volume: Volume) -> tuple[Float32Array, Grid]:
         """Bring a volume onto the model's grid.
 
-        Axes are permuted and flipped to the model's orientation (an oblique volume keeps its obliqueness). Whole
-        voxels are averaged where the model's are much larger, so that fine noise does not alias; the rest is linear.
+        Axes are permuted and flipped to the model's orientation (an oblique volume keeps its obliqueness). Where the
+        grids share their centre, whole voxels are averaged where the model's are much larger, so that fine noise does
+        not alias; the rest is linear.
 
         Args:
             volume: The volume. Not modified.
@@ -98,24 +102,15 @@ class Preprocessing:
             The network's input, shape (Z, Y, X), float32, and its grid.
         """
         settings = self.settings
-        image = sitk.DICOMOrient(to_sitk(volume.voxels, volume.geometry), settings.orientation)
-        old_spacing, old_size = np.array(image.GetSpacing()), np.array(image.GetSize())
-        new_spacing = np.array(settings.spacing_mm)
-        new_size = np.maximum(1, np.round(old_size * old_spacing / new_spacing)).astype(int)
-        axes = np.array(image.GetDirection()).reshape(3, 3)
-        # Both grids share their centre, so that rounding the size moves no structure.
-        centre = np.array(image.GetOrigin()) + axes @ (old_spacing * (old_size - 1) / 2)
-        new_origin = centre - axes @ (new_spacing * (new_size - 1) / 2)
-        factors = np.clip(np.floor(new_spacing / old_spacing + 1e-6).astype(int), 1, old_size)
-        if factors.max() > 1:
-            image = sitk.BinShrink(image, [int(f) for f in factors])
-        grid = Grid(
-            volume=volume,
-            size_ijk=(int(new_size[0]), int(new_size[1]), int(new_size[2])),
-            spacing_mm=settings.spacing_mm,
-            origin_lps_mm=(float(new_origin[0]), float(new_origin[1]), float(new_origin[2])),
-            direction=tuple(float(value) for value in axes.ravel()),
-        )
+        voxels = settings.intensity.apply(volume.voxels, before=True)
+        image = sitk.DICOMOrient(to_sitk(voxels, volume.geometry), settings.orientation)
+        grid = _sharing_first_voxel(image, volume, settings)
+        if settings.resampling == "centred":
+            grid = _sharing_centre(image, volume, settings)
+            factors = np.floor(np.array(grid.spacing_mm) / np.array(image.GetSpacing()) + 1e-6).astype(int)
+            factors = np.clip(factors, 1, np.array(image.GetSize()))
+            if factors.max() > 1:
+                image = sitk.BinShrink(image, [int(f) for f in factors])
         resampler = sitk.ResampleImageFilter()
         resampler.SetSize(grid.size_ijk)
         resampler.SetOutputSpacing(grid.spacing_mm)
@@ -124,9 +119,41 @@ class Preprocessing:
         resampler.SetInterpolator(sitk.sitkLinear)
         resampler.SetUseNearestNeighborExtrapolator(True)
         array = np.asarray(sitk.GetArrayFromImage(resampler.Execute(image)), dtype=np.float32)
-        return self._scaled(array), grid
+        return settings.intensity.apply(array), grid
 
-    def _scaled(self, array: Float32Array) -> Float32Array:
-        (low, high), (bottom, top) = self.settings.intensity.clip, self.settings.intensity.scale
-        share = (np.clip(array, low, high) - low) / (high - low)
-        return np.asarray(bottom + share * (top - bottom), dtype=np.float32)
+
+def _sharing_centre(image: sitk.Image, volume: Volume, settings: PreprocessingSettings) -> Grid:
+    """The grid whose centre is the image's, so that rounding the size moves no structure."""
+    old_spacing, old_size = np.array(image.GetSpacing()), np.array(image.GetSize())
+    new_spacing = np.array(settings.spacing_mm)
+    new_size = np.maximum(1, np.round(old_size * old_spacing / new_spacing)).astype(int)
+    axes = np.array(image.GetDirection()).reshape(3, 3)
+    centre = np.array(image.GetOrigin()) + axes @ (old_spacing * (old_size - 1) / 2)
+    return _grid(volume, new_size, settings.spacing_mm, centre - axes @ (new_spacing * (new_size - 1) / 2), axes)
+
+
+def _sharing_first_voxel(image: sitk.Image, volume: Volume, settings: PreprocessingSettings) -> Grid:
+    """The grid that MONAI's ``Spacing`` makes: same first voxel, and spacings that are nearly the wanted ones stay."""
+    old_spacing, old_size = np.array(image.GetSpacing()), np.array(image.GetSize())
+    wanted = np.array(settings.spacing_mm)
+    spacing = np.where(np.abs(old_spacing - wanted) <= _SAME_SPACING_MM, old_spacing, wanted)
+    size = np.round((old_size - 1) * old_spacing / spacing + 1).astype(int)
+    axes = np.array(image.GetDirection()).reshape(3, 3)
+    return _grid(volume, size, (float(spacing[0]), float(spacing[1]), float(spacing[2])), image.GetOrigin(), axes)
+
+
+def _grid(
+    volume: Volume,
+    size: npt.NDArray[np.int64],
+    spacing_mm: tuple[float, float, float],
+    origin: npt.ArrayLike,
+    axes: npt.NDArray[np.float64],
+) -> Grid:
+    x, y, z = (float(value) for value in np.asarray(origin, dtype=np.float64))
+    return Grid(
+        volume=volume,
+        size_ijk=(int(size[0]), int(size[1]), int(size[2])),
+        spacing_mm=spacing_mm,
+        origin_lps_mm=(x, y, z),
+        direction=tuple(float(value) for value in axes.ravel()),
+    )

@@ -84,6 +84,7 @@ class Segmenter:
         self.device = device
         self._notes = notes
         self._air = Preprocessing.of_model(model).air
+        self._padding = self._air if model.inference.padding is None else model.inference.padding
         self._network = _load_network(model)
 
     def window_count(self, shape: tuple[int, ...]) -> int:
@@ -162,7 +163,7 @@ class Segmenter:
         network = self._network.to(self.device)
         collected = _Collected()
         slices = self._window_slices(tensor.shape, overlap=0.0)
-        padded = _padded(tensor, patch, self._air)
+        padded = _padded(tensor, patch, self._padding)
         with torch.inference_mode(), BottleneckTap(network, self.model.bottleneck_layer, stop=True) as tap:
             for index, window in enumerate(slices):
                 if on_window is not None:
@@ -201,7 +202,7 @@ class Segmenter:
             sw_device=device,
             device=torch.device("cpu"),
             padding_mode="constant",
-            cval=self._air,
+            cval=self._padding,
             with_coord=True,
         )
         with torch.inference_mode(), ExitStack() as taps:
@@ -234,7 +235,8 @@ class Segmenter:
         return BottleneckTap(network, layer, reduce=lambda features: local_tokens(features, patch))
 
     def _stage_pool(self, network: torch.nn.Module) -> StagePool:
-        return StagePool(network, encoder_stages(self.model.network_type, network), self._air)
+        layers = encoder_stages(self.model.network_type, network)
+        return StagePool(network, layers, self._air, self.model.organ_classes)
 
     def _window_slices(self, shape: tuple[int, ...], overlap: float) -> list[tuple[slice, ...]]:
         patch = self.model.inference.patch
@@ -301,7 +303,7 @@ def _single_output(output: Any) -> torch.Tensor:
     return tensor
 
 
-def _padded(tensor: Float32Array, patch: tuple[int, int, int], air: float) -> Float32Array:
+def _padded(tensor: Float32Array, patch: tuple[int, int, int], padding: float) -> Float32Array:
     missing = [max(p - n, 0) for n, p in zip(tensor.shape, patch, strict=True)]
     widths = [(m // 2, m - m // 2) for m in missing]
-    return np.pad(tensor, widths, constant_values=air)
+    return np.pad(tensor, widths, constant_values=padding)

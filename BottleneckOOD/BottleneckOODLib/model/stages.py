@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from BottleneckOODLib.model.bottleneck import BottleneckTap, share_of_tokens
+from BottleneckOODLib.model.bottleneck import BottleneckTap, holds_more_than_air, share_of_tokens
 from BottleneckOODLib.ood.pooling import LEAST_WEIGHT
 
 Float32Array = npt.NDArray[np.float32]
@@ -57,15 +57,19 @@ class StagePool:
         network: The network.
         layers: Dotted names of the stages' modules.
         air: The value that air and padding have in the network's input.
+        organ_classes: The network's classes that are the organ.
 
     Raises:
         ModelError: The network has no such layer.
     """
 
-    def __init__(self, network: torch.nn.Module, layers: Sequence[str], air: float) -> None:
+    def __init__(
+        self, network: torch.nn.Module, layers: Sequence[str], air: float, organ_classes: Sequence[int] = (1,)
+    ) -> None:
         self._network = network
         self._layers = tuple(layers)
         self._air = air
+        self._organ_classes = tuple(organ_classes)
         self._taps: list[BottleneckTap] = []
         self._hooks = ExitStack()
         self._pooled: dict[str, list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]] = {name: [] for name in layers}
@@ -91,8 +95,9 @@ class StagePool:
         Raises:
             ModelError: A stage did not run, or gives no feature map.
         """
-        seen = windows > self._air
-        organ = logits.argmax(dim=1, keepdim=True) > 0
+        seen = holds_more_than_air(windows, self._air)
+        winner = logits.argmax(dim=1, keepdim=True)
+        organ = torch.isin(winner, torch.tensor(self._organ_classes, device=winner.device))
         for layer, tap in zip(self._layers, self._taps, strict=True):
             tokens = tap.take_on_device()
             occupied = share_of_tokens(seen, tokens.shape[2:])

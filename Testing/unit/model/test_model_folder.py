@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from BottleneckOODLib.errors import ModelError
-from BottleneckOODLib.model.model_folder import ModelFolder, read_model_folder
+from BottleneckOODLib.model.model_folder import ModelFolder, fingerprint_of, read_model_folder
 
 MakeModel = Callable[..., ModelFolder]
 
@@ -48,6 +49,13 @@ def edit(model: ModelFolder, change: Callable[[dict[str, Any]], None]) -> None:
         (lambda d: d["bottleneck"].update(layer="other"), "changed since"),
         (lambda d: d.update(labels={}), "labels"),
         (lambda d: d.update(modality="PET"), "modality"),
+        (lambda d: d["preprocessing"].update(resampling="spline"), "resampling"),
+        (lambda d: d["preprocessing"].update(resampling="first_voxel"), "changed since"),
+        (lambda d: d["preprocessing"].update(intensity={"steps": [{"kind": "n4"}]}), "air"),
+        (lambda d: d["inference"].update(padding="black"), "damaged"),
+        (lambda d: d.update(output=[]), "damaged"),
+        (lambda d: d.update(output={"interpolated": "labels"}), "interpolated"),
+        (lambda d: d.update(output={}), "changed since"),
     ],
 )
 def test_a_changed_model_file_is_refused(
@@ -96,6 +104,23 @@ def test_a_pickle_named_safetensors_is_refused(a_model: ModelFolder) -> None:
     a_model.weights_path.write_bytes(b"\x80\x04\x95" + b"\x00" * 100)
     with pytest.raises(ModelError, match="damaged"):
         read_model_folder(a_model.folder)
+
+
+def test_folders_made_before_organs_could_be_chosen_keep_their_fingerprint(a_model: ModelFolder) -> None:
+    document = json.loads((a_model.folder / "model.json").read_text())
+    shaping = {key: document[key] for key in ("modality", "network", "preprocessing", "inference", "bottleneck")}
+    plain = json.dumps([a_model.weights_sha256, shaping], sort_keys=True, separators=(",", ":"))
+    assert a_model.fingerprint == hashlib.sha256(plain.encode()).hexdigest()
+
+
+def test_another_organ_of_the_same_network_is_another_model(a_model: ModelFolder) -> None:
+    document = json.loads((a_model.folder / "model.json").read_text())
+    document["output"] = {"interpolated": "logits", "merged": {}}
+    liver = fingerprint_of(document, a_model.weights_sha256)
+    document["labels"] = {"spleen": 2}
+    spleen = fingerprint_of(document, a_model.weights_sha256)
+    document["output"]["merged"] = {"kidney": 3}
+    assert len({a_model.fingerprint, liver, spleen, fingerprint_of(document, a_model.weights_sha256)}) == 4
 
 
 def test_the_fingerprint_follows_the_weights(make_model: MakeModel, tmp_path: Path) -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
+import torch
+from monai.data import MetaTensor
+from monai.transforms import Orientation, Spacing
 from scipy.spatial.transform import Rotation
 
 from BottleneckOODLib.imaging.volume import Geometry, Volume
-from BottleneckOODLib.model.model_folder import IntensitySettings, PreprocessingSettings
+from BottleneckOODLib.model.intensity import IntensitySettings
+from BottleneckOODLib.model.model_folder import PreprocessingSettings
 from BottleneckOODLib.model.preprocessing import Preprocessing
 
 SETTINGS = PreprocessingSettings("LPS", (4.0, 4.0, 4.0), IntensitySettings((-200.0, 300.0), (0.0, 1.0)))
@@ -114,3 +120,38 @@ def test_the_largest_of_several_classes_wins_and_unnamed_ones_are_background() -
     logits[1, :2], logits[2, 2:4], logits[3, 4:6] = 1, 1, 1
     labels = grid.restore(logits, {"liver": 1, "tumour": 3}).labels
     assert [int(labels[k, 0, 0]) for k in range(8)] == [1, 1, 0, 0, 3, 3, 0, 0]
+
+
+@pytest.mark.parametrize("axes", ["RAS", "LPS", "SPL"])
+@pytest.mark.parametrize("spacing", [(1.7, 2.5, 3.1), (4.0, 2.0, 3.0)])
+def test_a_grid_that_shares_the_first_voxel_is_that_of_monai(axes: str, spacing: tuple[float, ...]) -> None:
+    rotation = Rotation.from_euler("xyz", [8, -5, 12], degrees=True).as_matrix() @ np.diag([-1, 1, 1])
+    geometry = Geometry((21, 18, 15), (2.0, 3.0, 4.0), (-31.0, 7.5, 120.0), tuple(rotation.ravel()))
+    voxels = np.random.default_rng(4).normal(0, 100, geometry.shape).astype(np.float32)
+    # MONAI's first axis is our tensor's first one, which is k; its world is RAS.
+    settings = PreprocessingSettings(
+        axes[::-1], spacing[::-1], IntensitySettings((-1e4, 1e4), (-1e4, 1e4)), "first_voxel"
+    )
+    tensor, grid = Preprocessing(settings).apply(Volume(voxels, geometry, "CT", "x"))
+    affine = np.eye(4)
+    affine[:3, :3] = geometry.axes * np.array(geometry.spacing_mm)
+    affine[:3, 3] = geometry.origin_lps_mm
+    upstream = MetaTensor(torch.from_numpy(voxels.T.copy())[None], affine=np.diag([-1, -1, 1, 1]) @ affine)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        upstream = Spacing(spacing)(Orientation(axes)(upstream))
+    assert tensor.shape == upstream.shape[1:]
+    np.testing.assert_allclose(tensor, upstream[0].numpy(), rtol=0, atol=2e-3)
+    ends = np.array([[0, 0, 0], np.array(grid.size_ijk) - 1])
+    ours = grid.in_cells(1).ijk_to_lps(ends)
+    theirs = (upstream.affine.numpy() @ np.c_[ends[:, ::-1], [1, 1]].T).T[:, :3] * [-1, -1, 1]
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def test_a_spacing_that_is_nearly_the_wanted_one_stays() -> None:
+    geometry = Geometry((9, 9, 9), (2.0004, 2.0, 2.0), (0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
+    voxels = np.random.default_rng(0).normal(0, 1, (9, 9, 9)).astype(np.float32)
+    settings = PreprocessingSettings("LPS", (2.0, 2.0, 2.0), IntensitySettings((-9, 9), (-9, 9)), "first_voxel")
+    tensor, grid = Preprocessing(settings).apply(Volume(voxels, geometry, "CT", "x"))
+    assert grid.spacing_mm == (2.0004, 2.0, 2.0)
+    np.testing.assert_allclose(tensor, voxels, atol=1e-5)
