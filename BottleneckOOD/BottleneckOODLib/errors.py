@@ -6,6 +6,7 @@
         UserError                       its text is one plain sentence for the user: what, which file, what to do
             InputError                  an image cannot be read or used
                 SeriesChoiceError       a DICOM folder holds several series; ``series`` lists them
+                NoScanError             the file is an image, but none of a patient, such as a label map
             ModelError                  a model folder is missing, damaged or unsuitable
             DeviceError                 the asked device is not there
             ReferenceSetError           a reference folder is missing, damaged or unsuitable
@@ -44,6 +45,10 @@ class SeriesChoiceError(InputError):
     def __init__(self, message: str, series: Sequence[str]) -> None:
         super().__init__(message)
         self.series = tuple(series)
+
+
+class NoScanError(InputError):
+    """The file is an image, but none of a patient, such as a label map."""
 
 
 class ModelError(UserError):

@@ -62,3 +62,9 @@ def a_case() -> Volume:
 @pytest.fixture
 def the_reference(a_logic: BottleneckOODLogic) -> Reference:
     return a_logic.reference
+
+
+@pytest.fixture
+def make_a_body() -> Callable[[int], Volume]:
+    """Like the reference's cases; another one for each number."""
+    return a_round_body

@@ -42,6 +42,7 @@ _TAGS = [
     "ImagePositionPatient",
     "PixelSpacing",
     "SOPClassUID",
+    "ImageType",
     "ContrastBolusAgent",
     "Rows",
     "Columns",
@@ -54,6 +55,7 @@ _GAP_TOLERANCE = 0.1
 _TURN_TOLERANCE = 0.01
 _SHIFT_TOLERANCE = 0.75
 _MIN_SLICES = 2
+_LEAST_OF_A_SCAN = 3
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,20 @@ class Series:
         thickness = _numbers(self.headers[0], "SliceThickness", 1)
         thick = "" if thickness is None else f", {thickness[0]:g} mm slices"
         return f"{self.uid} ({self.modality}, {len(self.files)} slices{thick})"
+
+
+def why_passed_over(series: Series) -> str:
+    """Why a series is no scan to segment, such as a localizer; empty for one that is."""
+    kinds = {str(kind).upper() for header in series.headers[:1] for kind in _image_type(header)}
+    if series.modality not in ("CT", "MR"):
+        return f"it is {series.modality or 'of no stated modality'}, not CT or MR"
+    if kinds & {"LOCALIZER", "SCOUT"}:
+        return "it is a localizer"
+    if "DERIVED" in kinds:
+        return "it is derived from another series"
+    if len(series.files) < _LEAST_OF_A_SCAN:
+        return f"it has {len(series.files)} image(s), too few for a volume"
+    return ""
 
 
 def list_series(folder: Path) -> tuple[list[Series], list[str]]:
@@ -200,6 +216,11 @@ def _numbers(header: pydicom.Dataset, keyword: str, count: int) -> FloatArray | 
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
     return values if values.shape == (count,) and bool(np.isfinite(values).all()) else None
+
+
+def _image_type(header: pydicom.Dataset) -> Sequence[str]:
+    value = header.get("ImageType", [])
+    return [value] if isinstance(value, str) else list(value or [])
 
 
 def _count(header: pydicom.Dataset, keyword: str) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
-from BottleneckOODLib.errors import InputError
+from BottleneckOODLib.errors import InputError, NoScanError
 from BottleneckOODLib.imaging.headers import (
     check_meta_header,
     check_nifti_header,
@@ -239,7 +239,7 @@ def _check_not_labels(raw: npt.NDArray[Any], name: str) -> None:
     busy = int(np.count_nonzero(row_steps & inside)) / max(1, int(np.count_nonzero(inside)))
     if busy < 0.12 and len(np.unique(raw)) <= 128:  # noqa: PLR2004 - measured: label maps below 0.1, 8-bit scans above 0.5
         message = f"The image {name} looks like a label map, not like a scan; choose the image that was segmented."
-        raise InputError(message)
+        raise NoScanError(message)
 
 
 def _modality_of(voxels: npt.NDArray[np.float32]) -> Modality:
