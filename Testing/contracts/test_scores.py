@@ -17,6 +17,7 @@ from BottleneckOODLib.ood.mahalanobis import ShrunkMahalanobis
 from BottleneckOODLib.ood.mahalanobis_variants import PaperMahalanobis, PseudoInverseMahalanobis, RelativeMahalanobis
 from BottleneckOODLib.ood.pyod_adapter import PyODDetector
 from BottleneckOODLib.ood.residual import PrincipalResidual
+from BottleneckOODLib.ood.robust_z import RobustZ
 from BottleneckOODLib.ood.standardising import StandardisedComponents
 
 FloatArray = npt.NDArray[np.float64]
@@ -31,6 +32,8 @@ DETECTORS: dict[str, Callable[[], Any]] = {
     "md": ShrunkMahalanobis,
     "md_pinv": PseudoInverseMahalanobis,
     "residual": lambda: PrincipalResidual(3),
+    "robust_z": RobustZ,
+    "robust_z rms": lambda: RobustZ("rms"),
     "pyod": lambda: PyODDetector("Centroid"),
 }
 REDUCERS: dict[str, Callable[[], Any]] = {
@@ -130,12 +133,13 @@ def test_scaling_everything_scales_or_keeps_the_scores(detector: str, reducer: s
     fitted_to, seen = reduced(reducer, cases(N, 1), cases(6, 2))
     scores = DETECTORS[detector]().fit(fitted_to).ood_score(seen)
     scaled = DETECTORS[detector]().fit(fitted_to * 7).ood_score(seen * 7)
-    np.testing.assert_allclose(scaled, scores * (1 if "md" in detector or "unit" in detector else 7), rtol=1e-6)
+    unitless = any(word in detector for word in ("md", "unit", "robust"))
+    np.testing.assert_allclose(scaled, scores * (1 if unitless else 7), rtol=1e-6)
 
 
 def test_settings_describe_what_was_made(detector: str, reducer: str) -> None:
     made = DETECTORS[detector]()
-    assert made.name.split("_", maxsplit=1)[0] in {"knn", "md", "residual", "pyod"}
+    assert made.name.split("_", maxsplit=1)[0] in {"knn", "md", "residual", "robust", "pyod"}
     assert isinstance(made.settings(), dict)
     assert REDUCERS[reducer]().name == reducer.split(maxsplit=1)[0]
     assert PaperMahalanobis().name == "md_paper"
