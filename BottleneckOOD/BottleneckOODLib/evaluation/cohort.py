@@ -53,6 +53,7 @@ class Cohort:
         failed: Whether a test case counts as out of distribution: its Dice is at or below the threshold.
         threshold: That threshold.
         table_means: Mean of each outcome over the whole table, which the published code compares with.
+        classes: Class of each training case; None where they have none.
     """
 
     train_names: tuple[str, ...]
@@ -64,6 +65,7 @@ class Cohort:
     failed: npt.NDArray[np.bool_]
     threshold: float
     table_means: Mapping[str, float]
+    classes: tuple[str, ...] | None = None
 
 
 def read_performance(path: Path) -> Performance:

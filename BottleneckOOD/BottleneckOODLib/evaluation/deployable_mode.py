@@ -12,7 +12,7 @@ from BottleneckOODLib.evaluation.cohort import Cohort
 from BottleneckOODLib.evaluation.embeddings import Array
 from BottleneckOODLib.evaluation.grid import Grid, folds
 from BottleneckOODLib.evaluation.scoring import leave_one_out, score_task
-from BottleneckOODLib.evaluation.settings import Settings, Task
+from BottleneckOODLib.evaluation.settings import FEATURES, Settings, Task
 from BottleneckOODLib.ood.metrics import auroc
 
 FloatArray = npt.NDArray[np.float64]
@@ -37,7 +37,7 @@ def calibration_scores(task: Task, settings: Settings, cohort: Cohort, grid: Gri
         parts = folds(len(train))
         for held in parts[:1] if task.reducer == "umap" else parts:
             fitted_to = np.setdiff1d(np.arange(len(train)), held)
-            for scored in _fitting(task, settings, train[fitted_to], train[held], grid):
+            for scored in _fitting(task, settings, cohort, fitted_to, train[held], grid):
                 scores = found.setdefault(scored[0], np.full(len(train), np.nan))
                 scores[held] = scored[1]
     return found
@@ -54,6 +54,9 @@ def validation_aurocs(
             label: auroc(scores[known & np.isfinite(scores)], failed[known & np.isfinite(scores)])
             for label, scores in calibration.items()
         }
+    if task.source == FEATURES:
+        # Halves of two histograms are no histogram: every detector tells that apart, so it would tell nothing.
+        return {}
     held = folds(len(cohort.train))[0]
     fitted_to = np.setdiff1d(np.arange(len(cohort.train)), held)
     real = cohort.train[held]
@@ -61,7 +64,7 @@ def validation_aurocs(
     strange = np.arange(len(cases)) >= len(real)
     return {
         label: auroc(scores, strange)
-        for label, scores in _fitting(task, settings, cohort.train[fitted_to], cases, grid)
+        for label, scores in _fitting(task, settings, cohort, fitted_to, cases, grid)
     }
 
 
@@ -101,15 +104,17 @@ def pick(rows: Sequence[dict[str, str]]) -> int | None:
 
 
 def _fitting(
-    task: Task, settings: Settings, train: Array, test: Array, grid: Grid
+    task: Task, settings: Settings, cohort: Cohort, fitted_to: npt.NDArray[np.intp], test: Array, grid: Grid
 ) -> list[tuple[str, FloatArray]]:
     """Scores by label; a k or a number of components that a fold has no room for is scored by the largest it has."""
+    train = cohort.train[fitted_to]
+    classes = None if cohort.classes is None else tuple(cohort.classes[row] for row in fitted_to)
     room = len(train) - 1
     ks = {k: min(k, room) for k in grid.ks}
     components = {n: min(n, room) for n in grid.components}
     used_ks, used_components = tuple(dict.fromkeys(ks.values())), tuple(sorted(set(components.values())))
     results = []
-    for s in score_task(task, settings, train, test, used_ks, used_components):
+    for s in score_task(task, settings, train, test, used_ks, used_components, classes):
         configuration = s.configuration
         wanted_ks: list[int | None] = [k for k, used in ks.items() if used == configuration.k]
         wanted_ks = wanted_ks or [configuration.k]

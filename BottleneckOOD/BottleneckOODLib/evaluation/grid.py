@@ -11,11 +11,20 @@ from BottleneckOODLib.errors import EvaluationError
 from BottleneckOODLib.evaluation.cohort import Cohort
 from BottleneckOODLib.evaluation.manifolds import tsne_fits, umap_fits
 from BottleneckOODLib.evaluation.scoring import LARGEST_INVERSE
-from BottleneckOODLib.evaluation.settings import PAPER, PAPER_DETECTORS, PAPER_SEEDS, POWERS, Settings, Task
+from BottleneckOODLib.evaluation.settings import (
+    EMBEDDINGS,
+    FEATURES,
+    OUTPUTS,
+    PAPER,
+    PAPER_SEEDS,
+    POWERS,
+    Settings,
+    Task,
+)
 from BottleneckOODLib.ood.average_pooling import DIMENSIONS, PAPER_GRID, AveragePooling
 
 # Relative costs, for the time left: a map takes as long as many distances.
-_COSTS = {"none": 2.0, "avgpool": 1.0, "pca": 5.0, "tsne": 15.0, "umap": 20.0}
+_COSTS = {"none": 2.0, "avgpool": 1.0, "pca": 5.0, "tsne": 15.0, "umap": 20.0, OUTPUTS: 40.0, FEATURES: 0.5}
 
 
 @dataclass(frozen=True)
@@ -36,11 +45,17 @@ class Grid:
 
     def costs(self) -> dict[str, float]:
         """Relative cost of each task, by its title."""
-        return {title(task): _COSTS[task.reducer] for task in self.tasks}
+        return {title(task): _COSTS[task.reducer if task.source == EMBEDDINGS else task.source] for task in self.tasks}
 
 
-def make_grid(settings: Settings, cohort: Cohort) -> Grid:
+def make_grid(settings: Settings, cohort: Cohort, before: Sequence[Task] = (), after: Sequence[Task] = ()) -> Grid:
     """Everything that was asked for and fits.
+
+    Args:
+        settings: What was asked for.
+        cohort: What it must fit.
+        before: Tasks that come before those of the embeddings.
+        after: Tasks that come after them.
 
     Raises:
         EvaluationError: Nothing of it fits.
@@ -64,10 +79,10 @@ def make_grid(settings: Settings, cohort: Cohort) -> Grid:
     tasks += _maps(settings, cohort, wanted, notes)
     if settings.mode == PAPER:
         notes += _paper_notes(settings, n_train, int(np.prod(shape)))
-    if not tasks or (not ks and all(detector.startswith("knn") for detector in settings.detectors)):
+    if not tasks or not any(ks or not detector.startswith("knn") for detector in settings.detectors):
         message = f"Nothing of what was asked for fits {n_train} training cases of shape {shape}; choose others."
         raise EvaluationError(message)
-    return Grid(tuple(tasks), ks, components, tuple(notes))
+    return Grid((*before, *tasks, *after), ks, components, tuple(notes))
 
 
 def _poolings(shape: tuple[int, ...], notes: list[str]) -> list[Task]:
@@ -101,6 +116,10 @@ def _maps(settings: Settings, cohort: Cohort, wanted: Sequence[int], notes: list
 
 def title(task: Task) -> str:
     """What is being done, for progress."""
+    if task.source == OUTPUTS:
+        return "outputs of the network"
+    if task.source == FEATURES:
+        return f"features {task.parameters['features']}"
     words = [task.reducer, *(f"{value}" for value in task.parameters.values())]
     return " ".join(words if task.seed is None else [*words, f"seed {task.seed}"])
 
@@ -112,8 +131,6 @@ def folds(n: int, n_folds: int = 5, seed: int = 0) -> list[np.ndarray[tuple[int,
 
 def _paper_notes(settings: Settings, n_train: int, d: int) -> list[str]:
     notes = []
-    if set(settings.detectors) - set(PAPER_DETECTORS):
-        notes.append("Detectors other than knn and md left out: the paper has none.")
     if "md" in settings.detectors and d > LARGEST_INVERSE:
         notes.append(f"md left out where more than {LARGEST_INVERSE} features would have to be inverted.")
     if "md" in settings.detectors and d >= n_train:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,26 @@ from BottleneckOODLib.errors import EvaluationError, OutputError
 from BottleneckOODLib.evaluation import deployable_mode, paper_mode
 from BottleneckOODLib.evaluation.cohort import Cohort, make_cohort, read_performance
 from BottleneckOODLib.evaluation.embeddings import ReadTensor, read_embeddings
+from BottleneckOODLib.evaluation.feature_sets import (
+    FeatureFolders,
+    FeatureSet,
+    fingerprint,
+    read_classes,
+    read_feature_set,
+)
 from BottleneckOODLib.evaluation.grid import Grid, make_grid, title
-from BottleneckOODLib.evaluation.measuring import result_row
+from BottleneckOODLib.evaluation.outputs import Outputs, find_outputs, stamp
 from BottleneckOODLib.evaluation.report import report_page
-from BottleneckOODLib.evaluation.scoring import Scored, score_task
-from BottleneckOODLib.evaluation.settings import MODES, PAPER, PAPER_DETECTORS, PAPER_SEEDS, Settings, Task
+from BottleneckOODLib.evaluation.settings import (
+    FEATURES,
+    MODES,
+    OUTPUTS,
+    PAPER,
+    PAPER_DETECTORS,
+    RELATIVE,
+    Settings,
+    Task,
+)
 from BottleneckOODLib.evaluation.tables import (
     CASE_COLUMNS,
     CASES,
@@ -37,11 +52,11 @@ from BottleneckOODLib.evaluation.tables import (
     read_table,
     write_all,
 )
+from BottleneckOODLib.evaluation.task_rows import run_features, run_outputs, run_task, temperatures_of
+from BottleneckOODLib.evaluation.unfinished import Part, Unfinished
 from BottleneckOODLib.ood.failure_metrics import FEW_CASES, stratified_weights
 from BottleneckOODLib.progress import CancelToken, ProgressCallback, ProgressReporter
 from BottleneckOODLib.version import __version__
-
-Part = dict[str, list[dict[str, str]]]
 
 
 @dataclass(frozen=True)
@@ -52,11 +67,32 @@ class Inputs:
         train: Folder of training embeddings.
         test: Folder of test embeddings.
         performance: Table of the segmentation's performance.
+        test_outputs: Folder of the network's outputs for the test cases.
+        train_outputs: The same for the training cases.
+        features: Folders of further vectors.
+        classes: Table of the training cases' classes.
     """
 
     train: Path
     test: Path
     performance: Path
+    test_outputs: Path | None = None
+    train_outputs: Path | None = None
+    features: tuple[FeatureFolders, ...] = ()
+    classes: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Further:
+    """What is evaluated beside the embeddings."""
+
+    outputs: Outputs | None
+    features: tuple[FeatureSet, ...]
+
+    def tasks(self) -> tuple[tuple[Task, ...], tuple[Task, ...]]:
+        """Tasks before, and after, those of the embeddings: a mistake in a file of outputs is found soon."""
+        before = (Task("none", source=OUTPUTS),) if self.outputs else ()
+        return before, tuple(Task("none", {"features": one.name}, source=FEATURES) for one in self.features)
 
 
 def evaluate(
@@ -95,11 +131,11 @@ def evaluate(
     if finished and not (resume or overwrite):
         message = f"{output} holds results of {settings.mode} mode already; choose another folder, or add --overwrite."
         raise OutputError(message)
-    if settings.mode == PAPER:
-        settings = replace(settings, detectors=tuple(d for d in settings.detectors if d in PAPER_DETECTORS))
+    inputs, settings, left_out = _as_the_mode_has_it(inputs, settings)
     cohort = _read(inputs, settings, read_tensor)
-    grid = make_grid(settings, cohort)
-    identity = _identity(cohort, settings)
+    further = _read_further(inputs, cohort, read_tensor)
+    grid = make_grid(settings, cohort, *further.tasks())
+    identity = _identity(cohort, settings, further)
     _check_same_cases(runs, output, settings.mode, identity["cases"])
     if finished and resume and not overwrite:
         if runs[settings.mode]["identity"] != identity["whole"]:
@@ -107,17 +143,23 @@ def evaluate(
             raise OutputError(message)
         write_all(output, {REPORT: report_page(output)})
         return tuple(runs[settings.mode]["notes"])
-    unfinished = _Unfinished(output / f"unfinished-{settings.mode}", identity["whole"])
+    unfinished = Unfinished(output / f"unfinished-{settings.mode}", identity["without_outputs"])
     parts = unfinished.begin(resume=resume, overwrite=overwrite)
     reporter = ProgressReporter(progress, cancel, grid.costs())
     weights = stratified_weights(cohort.failed, settings.n_bootstrap)
     for number_of_task, task in enumerate(grid.tasks):
         reporter.report(title(task))
-        if number_of_task not in parts:
-            parts[number_of_task] = _run_task(task, settings, cohort, grid, weights)
+        if task.source == OUTPUTS and further.outputs:
+            # Its finished cases are kept one by one, so that a file can be mended in between.
+            told = partial(reporter.report, title(task))
+            parts[number_of_task] = run_outputs(
+                settings, cohort, weights, further.outputs, read_tensor, unfinished, told
+            )
+        elif number_of_task not in parts:
+            parts[number_of_task] = _run_task(task, settings, cohort, grid, weights, further)
             unfinished.keep(number_of_task, parts[number_of_task])
     reporter.report(title(grid.tasks[-1]), 1.0)
-    notes = (*_few_cases(cohort), *grid.notes)
+    notes = (*_few_cases(cohort), *grid.notes, *left_out, *_output_notes(settings, cohort, further.outputs))
     rows = [row for index in sorted(parts) for row in parts[index]["rows"]]
     scores = [row for index in sorted(parts) for row in parts[index]["scores"]]
     _mark_picked(rows, settings.mode)
@@ -132,37 +174,53 @@ def _read(inputs: Inputs, settings: Settings, read_tensor: ReadTensor) -> Cohort
     table = read_performance(inputs.performance)
     train = read_embeddings(inputs.train, settings.windows, read_tensor)
     test = read_embeddings(inputs.test, settings.windows, read_tensor)
-    return make_cohort(train, test, table, settings.threshold, settings.mode)
+    cohort = make_cohort(train, test, table, settings.threshold, settings.mode)
+    return replace(cohort, classes=read_classes(inputs.classes, cohort.train_names)) if inputs.classes else cohort
 
 
-def _run_task(task: Task, settings: Settings, cohort: Cohort, grid: Grid, weights: np.ndarray[Any, Any]) -> Part:
-    scored = list(score_task(task, settings, cohort.train, cohort.test, grid.ks, grid.components))
-    calibration: dict[str, np.ndarray[Any, np.dtype[np.float64]]] = {}
-    validation: dict[str, float] = {}
+def _as_the_mode_has_it(inputs: Inputs, settings: Settings) -> tuple[Inputs, Settings, list[str]]:
+    """Without what the paper has not, in its mode; with the detector that classes are for."""
     if settings.mode != PAPER:
-        calibration = deployable_mode.calibration_scores(task, settings, cohort, grid)
-        validation = deployable_mode.validation_aurocs(task, settings, cohort, grid, calibration)
-    part: Part = {"rows": [], "scores": []}
-    for one in scored:
-        label = one.configuration.label()
-        own = calibration.get(label)
-        own = own[np.isfinite(own)] if own is not None else None
-        row = result_row(one, cohort, weights, own, validation.get(label, float("nan")))
-        # Nothing is random without a map, so the published repeats differ in their number only.
-        repeats = settings.mode == PAPER and task.seed is None
-        for seed in range(PAPER_SEEDS) if repeats else [None]:
-            part["rows"].append({**row, "seed": str(seed)} if seed is not None else row)
-        part["scores"] += _score_rows(one, cohort, first_seed=repeats)
-    return part
+        if inputs.classes and RELATIVE not in settings.detectors:
+            settings = replace(settings, detectors=(*settings.detectors, RELATIVE))
+        return inputs, settings, []
+    left_out = []
+    detectors = tuple(name for name in settings.detectors if name in PAPER_DETECTORS)
+    if len(detectors) < len(settings.detectors) or inputs.classes:
+        left_out.append("Detectors other than knn and md left out: the paper has none.")
+    if inputs.features:
+        left_out.append("Further features left out: the paper has none.")
+    return replace(inputs, features=(), classes=None), replace(settings, detectors=detectors), left_out
 
 
-def _score_rows(scored: Scored, cohort: Cohort, *, first_seed: bool) -> list[dict[str, str]]:
-    configuration = replace(scored.configuration, seed=0) if first_seed else scored.configuration
-    label = configuration.label()
-    return [
-        {"case": name, "configuration": label, "score": number(score)}
-        for name, score in zip(cohort.test_names, scored.scores, strict=True)
-    ]
+def _read_further(inputs: Inputs, cohort: Cohort, read_tensor: ReadTensor) -> _Further:
+    if inputs.train_outputs and not inputs.test_outputs:
+        message = "Outputs of training cases were given and none of test cases; add --test-outputs."
+        raise EvaluationError(message)
+    outputs = find_outputs(inputs.test_outputs, inputs.train_outputs, cohort) if inputs.test_outputs else None
+    return _Further(outputs, tuple(read_feature_set(one, cohort, read_tensor) for one in inputs.features))
+
+
+def _run_task(
+    task: Task, settings: Settings, cohort: Cohort, grid: Grid, weights: np.ndarray[Any, Any], further: _Further
+) -> Part:
+    if task.source == FEATURES:
+        own = next(one for one in further.features if one.name == task.parameters["features"])
+        return run_features(task, settings, cohort, grid, weights, own)
+    return run_task(task, settings, cohort, grid, weights)
+
+
+def _output_notes(settings: Settings, cohort: Cohort, outputs: Outputs | None) -> list[str]:
+    if outputs is None:
+        return []
+    notes = []
+    if settings.mode != PAPER and not outputs.train:
+        notes.append("Without outputs of training cases, scores of outputs have no threshold and flag nothing.")
+    elif settings.mode != PAPER:
+        notes.append("A network is surer of the cases that it was trained on: a threshold from them flags too many.")
+    if outputs.n_members == 1 and settings.mode == PAPER and len(temperatures_of(settings, cohort, outputs)) > 1:
+        notes.append("The temperature of softmax and energy is the best on the test cases, as published.")
+    return notes
 
 
 def _mark_picked(rows: list[dict[str, str]], mode: str) -> None:
@@ -238,8 +296,8 @@ def _write(
     write_all(output, {REPORT: report_page(output)})
 
 
-def _identity(cohort: Cohort, settings: Settings) -> dict[str, str]:
-    """Fingerprints: of the cases alone, and of everything that decides the results."""
+def _identity(cohort: Cohort, settings: Settings, further: _Further) -> dict[str, str]:
+    """Fingerprints: of the cases alone, of all but the outputs, and of everything that decides the results."""
     digest = hashlib.sha256()
     for array in (cohort.train, cohort.test, cohort.train_dice):
         digest.update(np.ascontiguousarray(array).tobytes())
@@ -249,11 +307,19 @@ def _identity(cohort: Cohort, settings: Settings) -> dict[str, str]:
         digest.update(name.encode() + np.ascontiguousarray(values[order]).tobytes())
     # Test cases stand in the order of the split, which is the mode's.
     digest.update(np.ascontiguousarray(cohort.test[order]).tobytes())
-    whole = hashlib.sha256(digest.digest() + repr((settings, cohort.threshold, __version__)).encode())
+    for part in fingerprint(further.features):
+        digest.update(part)
+    digest.update(json.dumps(cohort.classes).encode())
+    facts = (settings, cohort.threshold, __version__, further.outputs is not None)
+    without = hashlib.sha256(digest.digest() + repr(facts).encode())
+    outputs = further.outputs
+    # Files of outputs are large: name, size and time stand for them.
+    stamps = [stamp(files) for files in (*outputs.test, *outputs.train)] if outputs else []
+    whole = hashlib.sha256(without.digest() + json.dumps(sorted(stamps)).encode())
     names = hashlib.sha256(json.dumps([cohort.train_names, sorted(cohort.test_names)]).encode())
     for values in cohort.outcomes.values():
         names.update(np.ascontiguousarray(values[order]).tobytes())
-    return {"whole": whole.hexdigest(), "cases": names.hexdigest()}
+    return {"whole": whole.hexdigest(), "without_outputs": without.hexdigest(), "cases": names.hexdigest()}
 
 
 def _check_same_cases(runs: dict[str, dict[str, Any]], output: Path, mode: str, cases: str) -> None:
@@ -261,51 +327,3 @@ def _check_same_cases(runs: dict[str, dict[str, Any]], output: Path, mode: str, 
         if other != mode and facts.get("cases") != cases:
             message = f"{output} holds results of other cases ({other} mode); choose another output folder."
             raise OutputError(message)
-
-
-class _Unfinished:
-    """What is done of an evaluation that is not."""
-
-    def __init__(self, folder: Path, identity: str) -> None:
-        self._folder = folder
-        self._identity = identity
-
-    def begin(self, *, resume: bool, overwrite: bool) -> dict[int, Part]:
-        """Make the folder, or read what an earlier run has done.
-
-        Raises:
-            EvaluationError: There is something, and it is not of these cases and settings, or was not asked for.
-        """
-        marker = self._folder / "identity.json"
-        if self._folder.exists():
-            if resume and self._same(marker):
-                return {int(path.stem): json.loads(path.read_text(encoding="utf-8")) for path in self._parts()}
-            if resume and not overwrite:
-                message = (
-                    f"The unfinished evaluation in {self._folder} is of other cases or settings; "
-                    "give the same ones, or add --overwrite to begin anew."
-                )
-                raise EvaluationError(message)
-            if not overwrite:
-                message = f"An unfinished evaluation lies in {self._folder}; add --resume to go on, or --overwrite."
-                raise OutputError(message)
-            self.remove()
-        write_all(self._folder, {marker.name: json.dumps(self._identity)})
-        return {}
-
-    def _same(self, marker: Path) -> bool:
-        try:
-            return bool(json.loads(marker.read_text(encoding="utf-8")) == self._identity)
-        except (OSError, ValueError):
-            return False
-
-    def _parts(self) -> list[Path]:
-        return [path for path in self._folder.glob("*.json") if path.stem.isdecimal()]
-
-    def keep(self, task: int, part: Part) -> None:
-        """Keep one task's rows, whole or not at all."""
-        write_all(self._folder, {f"{task}.json": json.dumps(part)})
-
-    def remove(self) -> None:
-        """Nothing is unfinished any more."""
-        shutil.rmtree(self._folder, ignore_errors=True)

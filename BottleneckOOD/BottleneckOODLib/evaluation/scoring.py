@@ -5,27 +5,49 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from BottleneckOODLib.evaluation.embeddings import Array
-from BottleneckOODLib.evaluation.settings import PAPER, Configuration, Settings, Task
+from BottleneckOODLib.evaluation.settings import PAPER, PYOD, RELATIVE, Configuration, Settings, Task
 from BottleneckOODLib.evaluation.spaces import Space, spaces_of
 from BottleneckOODLib.ood.knn import KNearestNeighbours, squared_distances
 from BottleneckOODLib.ood.mahalanobis import ShrunkMahalanobis
-from BottleneckOODLib.ood.mahalanobis_variants import PaperMahalanobis, PseudoInverseMahalanobis
+from BottleneckOODLib.ood.mahalanobis_variants import PaperMahalanobis, PseudoInverseMahalanobis, RelativeMahalanobis
+from BottleneckOODLib.ood.pyod_adapter import PyODDetector
 from BottleneckOODLib.ood.residual import PrincipalResidual
+from BottleneckOODLib.ood.robust_z import RobustZ
 
 FloatArray = npt.NDArray[np.float64]
 
 # An inverse of so many features takes about half a minute and, with fewer cases, is rounding noise.
 LARGEST_INVERSE = 4096
-_PLAIN: dict[str, Callable[[], ShrunkMahalanobis | PseudoInverseMahalanobis | PrincipalResidual]] = {
+# Up to so many features each refit takes next to nothing.
+_FEW_FEATURES = 256
+
+
+class Fitted(Protocol):
+    """A detector that knows its reference cases."""
+
+    def ood_score(self, features: FloatArray) -> FloatArray: ...
+
+
+class Detector(Protocol):
+    """A detector that has no k."""
+
+    def fit(self, features: FloatArray) -> Fitted: ...
+
+
+_PLAIN: dict[str, Callable[[], Detector]] = {
     "md": ShrunkMahalanobis,
     "md_pinv": PseudoInverseMahalanobis,
     "residual": PrincipalResidual,
+    "robust_z": RobustZ,
 }
+# Their score grows with the root of the number of features, which puts it on one scale with a map's placement residual.
+_PLACED = ("knn", "knn_mean", "knn_cosine", "md", "md_pinv", "residual")
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +66,17 @@ class Scored:
 
 
 def score_task(
-    task: Task, settings: Settings, train: Array, test: Array, ks: Sequence[int], components: Sequence[int]
+    task: Task,
+    settings: Settings,
+    train: Array,
+    test: Array,
+    ks: Sequence[int],
+    components: Sequence[int],
+    classes: tuple[str, ...] | None = None,
 ) -> Iterator[Scored]:
-    """Scores of ``test`` by every configuration of one task, fitted on ``train`` (n, ...)."""
+    """Scores of ``test`` by every configuration of one task, fitted on ``train`` (n, ...), which may have classes."""
     for space in spaces_of(task, settings, train, test, components):
-        yield from _score_space(task, settings, space, ks)
+        yield from _score_space(task, settings, space, ks, classes)
 
 
 def leave_one_out(task: Task, settings: Settings, train: Array, ks: Sequence[int]) -> Iterator[Scored]:
@@ -71,9 +99,14 @@ def leave_one_out(task: Task, settings: Settings, train: Array, ks: Sequence[int
             elif detector == "md":
                 scores = ShrunkMahalanobis().fit(space.train).leave_one_out_scores()
                 yield Scored(_named(task, settings, space, detector, None), scores, 0.0)
+            elif detector == "robust_z" and space.train.shape[1] <= _FEW_FEATURES:
+                scores = RobustZ().fit(space.train).leave_one_out_scores()
+                yield Scored(_named(task, settings, space, detector, None), scores, 0.0)
 
 
-def _score_space(task: Task, settings: Settings, space: Space, ks: Sequence[int]) -> Iterator[Scored]:
+def _score_space(
+    task: Task, settings: Settings, space: Space, ks: Sequence[int], classes: tuple[str, ...] | None
+) -> Iterator[Scored]:
     paper = settings.mode == PAPER
     started = time.perf_counter()
     wanted = {"knn", "knn_mean"} & set(settings.detectors)
@@ -94,12 +127,22 @@ def _score_space(task: Task, settings: Settings, space: Space, ks: Sequence[int]
                     scores = PaperMahalanobis().fit(space.train).ood_score(space.test)
                 except np.linalg.LinAlgError:
                     continue
+            elif detector == RELATIVE and (classes is None or len(set(classes)) < 2):  # noqa: PLR2004 - relative to what
+                continue
             else:
-                scores = _PLAIN[detector]().fit(space.train).ood_score(space.test)
+                scores = _made(detector, classes).fit(space.train).ood_score(space.test)
             seconds = space.seconds + sorting + time.perf_counter() - started
             yield Scored(_named(task, settings, space, detector, k), scores, seconds)
-            if space.residual is not None:
+            if space.residual is not None and detector in _PLACED:
                 yield _placed(_named(task, settings, space, f"{detector}_placed", k), scores, space, seconds)
+
+
+def _made(detector: str, classes: tuple[str, ...] | None) -> Detector:
+    if detector == RELATIVE and classes is not None:
+        return RelativeMahalanobis(classes)
+    if detector.startswith(PYOD):
+        return PyODDetector(detector.removeprefix(PYOD))
+    return _PLAIN[detector]()
 
 
 def _placed(configuration: Configuration, scores: FloatArray, space: Space, seconds: float) -> Scored:

@@ -11,8 +11,17 @@ from BottleneckOODLib.errors import EvaluationError
 DEPLOYABLE, PAPER = "deployable", "paper"
 MODES = (DEPLOYABLE, PAPER)
 REDUCERS = ("none", "avgpool", "pca", "tsne", "umap")
-DETECTORS = ("knn", "knn_mean", "knn_cosine", "md", "md_pinv", "residual")
+DETECTORS = ("knn", "knn_mean", "knn_cosine", "md", "md_pinv", "residual", "robust_z")
 PAPER_DETECTORS = ("knn", "md")
+# Where the training cases have classes.
+RELATIVE = "md_relative"
+# Before the name of a detector of PyOD.
+PYOD = "pyod_"
+# What further vectors of a case are scored by: shrunk Mahalanobis on histograms is the published IHF.
+FEATURE_DETECTORS = ("knn", "md", "robust_z")
+LOGITS, PROBABILITIES = "logits", "probabilities"
+MEMBERS = ("ensemble", "mc_dropout", "flips")
+EMBEDDINGS, FEATURES, OUTPUTS = "embeddings", "features", "outputs"
 POWERS = (2, 4, 8, 16, 32, 64, 128, 256)
 PAPER_SEEDS = 5
 
@@ -24,12 +33,15 @@ class Settings:
     Attributes:
         mode: ``"deployable"`` or ``"paper"``.
         reducers: Which of ``REDUCERS``.
-        detectors: Which of ``DETECTORS``.
+        detectors: Which of ``DETECTORS``, ``RELATIVE``, and PyOD's, with ``PYOD`` before their names.
         neighbours: Each k; a number below 1 is a share of the training cases. Empty takes the powers that fit.
         components: Each number of components of PCA and UMAP. Empty takes the powers that fit.
         windows: How the sliding-window axis was pooled.
         threshold: Dice at or below which a case counts as out of distribution, or ``"median"``.
         n_bootstrap: Resamples of each interval.
+        outputs: What saved outputs hold: ``"logits"`` or ``"probabilities"``.
+        members: Where several outputs of one case come from, one of ``MEMBERS``; only a name.
+        temperatures: Of softmax and energy. Empty takes the published ones where one can be chosen, else 1.
     """
 
     mode: str = DEPLOYABLE
@@ -40,6 +52,9 @@ class Settings:
     windows: str = "none"
     threshold: float | str = 0.95
     n_bootstrap: int = 1000
+    outputs: str = LOGITS
+    members: str = MEMBERS[0]
+    temperatures: tuple[float, ...] = ()
 
     def ks(self, n_train: int) -> tuple[int, ...]:
         """Each k as a count.
@@ -103,10 +118,12 @@ class Task:
 
     Attributes:
         reducer: Which reducer.
-        parameters: Its settings; for PCA empty.
+        parameters: Its settings; for PCA empty, for further vectors the name of their set.
         seed: Of what is random.
+        source: Of what: ``"embeddings"``, ``"features"`` (further vectors) or ``"outputs"``.
     """
 
     reducer: str
     parameters: Mapping[str, float | str] = field(default_factory=dict)
     seed: int | None = None
+    source: str = EMBEDDINGS

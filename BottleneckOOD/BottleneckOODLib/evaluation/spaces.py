@@ -59,7 +59,7 @@ def spaces_of(task: Task, settings: Settings, train: Array, test: Array, compone
         return
     flat_train, flat_test = _flat(train), _flat(test)
     if task.reducer == "none":
-        yield _space({}, flat_train, flat_test, started)
+        yield _space(task.parameters, flat_train, flat_test, started)
     elif task.reducer == "pca":
         yield from _principal_spaces(flat_train, flat_test, components, started)
     elif task.reducer == "tsne":

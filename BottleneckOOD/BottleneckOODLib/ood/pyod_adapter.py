@@ -3,66 +3,103 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+import warnings
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from BottleneckOODLib.errors import DependencyError
+from BottleneckOODLib.errors import DependencyError, EvaluationError
 
 FloatArray = npt.NDArray[np.float64]
+
+# What a detector of somebody else raises at features that do not suit it.
+_UNSUITABLE = (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError, AttributeError, ImportError)
 
 
 class PyODDetector:
     """A detector of PyOD under our interface.
 
     Args:
-        model: Name of its class, such as ``"ECOD"`` or ``"IForest"``.
-        **settings: What that class is given.
+        model: Name of its class, such as ``"ECOD"`` or ``"IForest"``, in capitals or not.
+        **settings: What that class is given. What it draws at random is always drawn alike, unless they say otherwise.
 
     Raises:
         DependencyError: PyOD is not installed, or has no such detector.
     """
 
     def __init__(self, model: str, **settings: Any) -> None:
-        self.model = model
-        self.name = f"pyod_{model.lower()}"
+        self._class = self._class_of(model)
+        self.model = str(self._class.__name__)
+        self.name = f"pyod_{self.model.lower()}"
         self._settings = settings
-        self._make()
 
-    def _make(self) -> Any:
+    @staticmethod
+    def _class_of(model: str) -> Any:
         try:
             importlib.import_module("pyod.models")
         except ImportError:
-            message = f"The detector {self.model} needs PyOD, which is not installed; run: pip install pyod"
+            message = f"The detector {model} needs PyOD, which is not installed; run: pip install pyod"
             raise DependencyError(message) from None
         # A name reaches the import machinery only as one module of that folder.
-        module_name = self.model.lower() if self.model.isidentifier() else ""
+        module_name = model.lower() if model.isidentifier() else ""
         try:
-            module = importlib.import_module(f"pyod.models.{module_name}") if module_name else None
-            made = getattr(module, self.model)
-        except (ImportError, AttributeError):
-            message = f"PyOD has no detector {self.model}, or lacks a package for it; see PyOD's list of detectors."
+            with warnings.catch_warnings():
+                # What PyOD's own packages deprecate is not the user's to mend.
+                warnings.simplefilter("ignore")
+                module = importlib.import_module(f"pyod.models.{module_name}") if module_name else None
+            by_lower_case = {name.lower(): name for name, value in vars(module).items() if inspect.isclass(value)}
+            return getattr(module, by_lower_case[model.lower()])
+        except (ImportError, AttributeError, KeyError, TypeError):
+            message = f"PyOD has no detector {model}, or lacks a package for it; see PyOD's list of detectors."
             raise DependencyError(message) from None
-        return made(**self._settings)
+
+    def _make(self) -> Any:
+        seeded = {"random_state": 0} if "random_state" in inspect.signature(self._class).parameters else {}
+        return self._class(**{**seeded, **self._settings})
 
     def fit(self, features: FloatArray) -> PyODDetector:
-        """Fit to the reference cases, shape (n, d)."""
+        """Fit to the reference cases, shape (n, d).
+
+        Raises:
+            EvaluationError: The detector cannot be fitted to these cases.
+        """
         self.features_ = np.array(features, dtype=np.float64)
-        self.detector_ = self._make()
-        self.detector_.fit(self.features_.copy())
+        self.detector_ = self._make_for_these()
         return self
+
+    def _make_for_these(self) -> Any:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                made = self._make()
+                made.fit(self.features_.copy())
+        except _UNSUITABLE as error:
+            why = " ".join(str(error).split())[:120] or type(error).__name__
+            message = f"PyOD's {self.model} cannot be fitted to {len(self.features_)} cases ({why}); leave it out."
+            raise EvaluationError(message) from None
+        return made
 
     def ood_score(self, features: FloatArray) -> FloatArray:
         """PyOD's raw outlier score of each case (n_cases, d), shape (n_cases,); higher is more unusual.
 
         Each case is scored alone: some of PyOD's detectors rank a case among those that come with it.
 
+        Raises:
+            EvaluationError: A score is not a finite number.
+
         Source:
             Zhao et al., PyOD, JMLR 20 (2019) 96.
         """
         cases = np.array(np.atleast_2d(features), dtype=np.float64)
-        return np.array([float(self.detector_.decision_function(case[None])[0]) for case in cases])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            scores = np.array([float(self.detector_.decision_function(case[None])[0]) for case in cases])
+        if not np.isfinite(scores).all():
+            message = f"PyOD's {self.model} gives a score that is not a finite number for these cases; leave it out."
+            raise EvaluationError(message)
+        return scores
 
     def leave_one_out_scores(self) -> FloatArray:
         """Score of each reference case by a new fit to all the others, shape (n,)."""
