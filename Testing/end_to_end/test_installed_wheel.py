@@ -6,13 +6,13 @@ import csv
 import email
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+from bare_python import bare_python
 
 from BottleneckOODLib import __version__
 
@@ -40,26 +40,6 @@ def pip(*arguments: object) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def python_with(installed: Path, cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run Python with the installed wheel and the dependencies, and nothing of the checkout.
-
-    ``-S`` leaves out ``.pth`` files, and with them an editable installation.
-    """
-    dependencies = [path for path in sys.path if Path(path).name in {"site-packages", "dist-packages"}]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "BOTTLENECK_OOD_"))}
-    environment = {
-        **kept,
-        "PYTHONPATH": os.pathsep.join([str(installed), *dependencies]),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONIOENCODING": "utf-8",
-        "BOTTLENECK_OOD_HOME": str(cwd / "own"),
-    }
-    return subprocess.run(
-        [sys.executable, "-S", *arguments],
-        cwd=cwd, env=environment, capture_output=True, text=True, encoding="utf-8", check=False, timeout=300,
-    )  # fmt: skip
-
-
 @pytest.fixture(scope="module")
 def wheel(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
@@ -83,7 +63,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def the_demo(installed: Path, elsewhere: Path) -> subprocess.CompletedProcess[str]:
-    return python_with(installed, elsewhere, "-m", "BottleneckOODLib.cli.main", "demo", "--output", "results")
+    return bare_python(installed, elsewhere, "-m", "BottleneckOODLib.cli.main", "demo", "--output", "results")
 
 
 def records(elsewhere: Path) -> dict[str, dict[str, dict[str, object]]]:
@@ -124,7 +104,7 @@ def test_the_wheel_names_its_command_its_licence_and_its_python(wheel: Path) -> 
 
 
 def test_model_reference_and_samples_lie_in_the_installed_package(installed: Path, elsewhere: Path) -> None:
-    done = python_with(installed, elsewhere, "-c", WHERE)
+    done = bare_python(installed, elsewhere, "-c", WHERE)
     assert done.returncode == 0, done.stderr
     package = installed.resolve() / "BottleneckOODLib"
     assert {name: Path(path).resolve() for name, path in json.loads(done.stdout).items()} == {
@@ -136,7 +116,7 @@ def test_model_reference_and_samples_lie_in_the_installed_package(installed: Pat
 
 
 def test_the_checkout_cannot_be_reached(installed: Path, elsewhere: Path, repository: Path) -> None:
-    done = python_with(installed, elsewhere, "-c", "import sys; print(*sys.path, sep='\\n')")
+    done = bare_python(installed, elsewhere, "-c", "import sys; print(*sys.path, sep='\\n')")
     reachable = [Path(line).resolve() for line in done.stdout.splitlines() if line]
     assert installed.resolve() in reachable
     assert not {repository, repository / "BottleneckOOD"} & set(reachable)
@@ -187,7 +167,7 @@ def test_nothing_is_written_beside_the_output(the_demo: subprocess.CompletedProc
 
 
 def test_the_installed_command_refuses_a_bad_input_in_one_sentence(installed: Path, elsewhere: Path) -> None:
-    done = python_with(
+    done = bare_python(
         installed, elsewhere, "-m", "BottleneckOODLib.cli.main", "assess", "gone.nii.gz", "--output", "refused"
     )
     assert (done.returncode, done.stdout) == (2, "")

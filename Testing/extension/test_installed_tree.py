@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bare_python import bare_python
 
 WHERE = """
 import json, sys, BottleneckOODLib
@@ -40,23 +38,8 @@ print(json.dumps({
 
 
 def python_in(module_folder: Path, cwd: Path, code: str) -> dict[str, Any]:
-    """Run code with the installed folder and third-party packages on the path, and nothing of the checkout.
-
-    ``-S`` leaves out ``.pth`` files, and with them an editable installation.
-    """
-    third_party = [path for path in sys.path if Path(path).name in {"site-packages", "dist-packages"}]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "BOTTLENECK_OOD_"))}
-    environment = {
-        **kept,
-        "PYTHONPATH": os.pathsep.join([str(module_folder), *third_party]),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONUTF8": "1",
-        "BOTTLENECK_OOD_HOME": str(cwd / "own"),
-    }
-    done = subprocess.run(
-        [sys.executable, "-S", "-c", code],
-        cwd=cwd, env=environment, capture_output=True, text=True, encoding="utf-8", check=False, timeout=300,
-    )  # fmt: skip
+    """What code says last, run with the installed folder."""
+    done = bare_python(module_folder, cwd, "-c", code)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout.splitlines()[-1])
     assert isinstance(answer, dict)
