@@ -14,7 +14,7 @@ from typing import Any
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "Testing" / "panel"), str(ROOT / "BottleneckOOD")]
+sys.path[:0] = [str(ROOT / "Testing" / "panel"), str(ROOT / "Testing" / "shared"), str(ROOT / "BottleneckOOD")]
 
 import numpy as np
 from PySide6 import QtCore

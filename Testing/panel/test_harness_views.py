@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +28,31 @@ class TestViews:
         assert empty.pixelColor(middle).lightness() < 30
         assert shown.pixelColor(middle).lightness() > 200
         assert widget.sliceLogic().GetBackgroundLayer().GetVolumeNode() is a_volume_in_the_scene
+
+    @pytest.mark.parametrize("kind", ["slice", "3D"])
+    def test_a_view_that_is_let_go_takes_along_what_it_drew_with(self, the_application: Any, kind: str) -> None:
+        """What stays follows the scene as long as the process lives, and each test is slower than the one before."""
+        manager = the_application.application.layoutManager()
+        view = manager.threeDWidget(0).threeDView() if kind == "3D" else manager.sliceWidget("Red").sliceView()
+        pixels_of(view)
+        gone: list[str] = []
+        for name, part in (("managers", view._managers), ("renderer", view._renderer)):
+            part.AddObserver("DeleteEvent", lambda *_, name=name: gone.append(name))
+        del view, part
+        the_application.clear()
+        gc.collect()
+        assert sorted(gone) == ["managers", "renderer"]
+
+    def test_slices_of_another_layout_leave_nothing_behind(self, the_application: Any) -> None:
+        manager = the_application.application.layoutManager()
+        before = manager.mrmlSliceLogics().GetNumberOfItems()
+        for _ in range(2):
+            manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutThreeOverThreeView)
+            added = [name for name in manager.sliceViewNames() if manager.sliceWidget(name).sliceView().renderWindow()]
+            assert len(added) == 6
+            the_application.clear()
+            assert manager.mrmlSliceLogics().GetNumberOfItems() == before
+            assert the_application._node_ids() <= the_application._furniture
 
     def test_a_segmentation_is_drawn_over_the_volume(self, the_application: Any, a_volume_in_the_scene: Any) -> None:
         slicer.util.setSliceViewerLayers(background=a_volume_in_the_scene, fit=True)

@@ -12,6 +12,7 @@ from typing import Any
 import slicer
 
 HEAVY = ("torch", "monai", "einops", "safetensors", "sklearn", "umap", "numba", "faiss", "matplotlib", "pandas")
+PATH = ("Testing/panel", "Testing/shared", "BottleneckOOD")
 
 
 def test_the_self_test_does_the_whole_job(a_module_widget: Any, the_application: Any) -> None:
@@ -23,7 +24,7 @@ def test_opening_the_module_imports_nothing_that_slicer_does_not_have(repository
     """Neither when Slicer starts nor when the panel is opened; an assessment runs elsewhere."""
     code = (
         "import sys, json, pathlib\n"
-        f"sys.path[:0] = [{str(repository / 'Testing' / 'panel')!r}, {str(repository / 'BottleneckOOD')!r}]\n"
+        f"sys.path[:0] = {[str(repository / part) for part in PATH]!r}\n"
         "from qt_harness.host import start_host\n"
         "host = start_host()\n"
         "before = set(sys.modules)\n"

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pytest
 import slicer
 import vtk
+from displayable_managers import managers_of
 from vtk.util.numpy_support import vtk_to_numpy
 
 from BottleneckOODLib.assessment.assessment import Assessment
@@ -133,7 +134,7 @@ class SliceView:
         image.SetMapper(self.mapper)
         image.GetProperty().SetDisplayLocationToBackground()
         self.renderer.AddViewProp(image)
-        self.group = factory.InstantiateDisplayableManagers(self.renderer)
+        self.group = managers_of(factory, self.renderer)
         self.group.SetMRMLDisplayableNode(self.node)
 
     @property

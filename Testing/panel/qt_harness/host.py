@@ -111,10 +111,10 @@ class Host:
 
     def clear(self) -> None:
         """The scene, the questions and the settings as at the start."""
+        self.application.layoutManager()._forget_views(self._furniture)
         self.scene.Clear(0)
         for identifier in self._node_ids() - self._furniture:
             self.scene.RemoveNode(self.scene.GetNodeByID(identifier))
-        self.application.layoutManager()._forget_views()
         self.application.layoutManager().setLayout(self._layout)
         QtCore.QSettings().clear()
         slicer.dicomDatabase._files.clear()
@@ -202,9 +202,12 @@ class Host:
         try:
             yield
         finally:
-            for name in _library_modules():
-                del sys.modules[name]
-            sys.modules.update(before)
+            now = _library_modules()
+            # What was only imported for the first time is of this library: the next test need not read it again.
+            if any(now.get(name) is not module for name, module in before.items()):
+                for name in now:
+                    del sys.modules[name]
+                sys.modules.update(before)
             sys.path[:] = path
 
 

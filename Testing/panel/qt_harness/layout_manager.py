@@ -84,14 +84,20 @@ class qSlicerLayoutManager(QtCore.QObject, metaclass=PythonQtType):
             self._widgets[node] = make(node)
         return self._widgets[node]
 
-    def _forget_views(self) -> None:
-        """Views as new for the next test, whatever was put into them; slice logics stay."""
+    def _forget_views(self, furniture: set[str]) -> None:
+        """Views as new for the next test, whatever was put into them; the furniture's slice logics stay.
+
+        The logic of any other slice would bring its nodes back whenever the scene is cleared.
+        """
         for node, widget in list(self._widgets.items()):
+            widget._release()
             if isinstance(widget, qMRMLSliceWidget):
-                self._widgets[node] = qMRMLSliceWidget(widget.sliceLogic())
-                continue
-            if isinstance(widget, qMRMLPlotWidget):
-                widget.plotView()._release()
+                logic = widget.sliceLogic()
+                if node.GetID() in furniture:
+                    self._widgets[node] = qMRMLSliceWidget(logic)
+                    continue
+                self._slice_logics.RemoveItem(logic)
+                logic.SetMRMLScene(None)
             del self._widgets[node]
 
     layout = QtCore.Property(int, lambda self: self._logic.GetLayoutNode().GetViewArrangement(), setLayout)

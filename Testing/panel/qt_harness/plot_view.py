@@ -44,6 +44,7 @@ class qMRMLPlotView(RenderedWidget):
         self._follow()
 
     def _release(self) -> None:
+        """Follow nothing any more; the window is the chart's own."""
         for tag in self._node_tags:
             self._node.RemoveObserver(tag)
         if self._chart_node is not None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
+from displayable_managers import managers_of
 from PySide6 import QtGui, QtWidgets
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
@@ -25,6 +26,10 @@ _THREE_D_MANAGERS = (
     "vtkMRMLModelDisplayableManager",
     "vtkMRMLSegmentationsDisplayableManager3D",
 )
+
+
+# A new window asks the graphics driver anew, which takes longer than most tests.
+_spare_windows: list[Any] = []
 
 
 class RenderedWidget(QtWidgets.QWidget, metaclass=PythonQtType):
@@ -46,7 +51,7 @@ class RenderedWidget(QtWidgets.QWidget, metaclass=PythonQtType):
         return self._window
 
     def _make(self) -> None:
-        self._window = vtk.vtkRenderWindow()
+        self._window = _spare_windows.pop() if _spare_windows else vtk.vtkRenderWindow()
         self._renderer = vtk.vtkRenderer()
         self._window.AddRenderer(self._renderer)
         self._interactor = vtk.vtkGenericRenderWindowInteractor()
@@ -54,6 +59,15 @@ class RenderedWidget(QtWidgets.QWidget, metaclass=PythonQtType):
 
     def _fill(self) -> None:
         """What a kind of view adds to its renderer."""
+
+    def _release(self) -> None:
+        """Nobody looks any more: the next view may have the window, empty."""
+        if self._window is not None:
+            for renderer in list(self._window.GetRenderers()):
+                self._window.RemoveRenderer(renderer)
+            self._window.SetInteractor(None)
+            self._interactor.SetRenderWindow(None)
+            _spare_windows.append(self._window)
 
     def _before_render(self) -> None:
         """What must follow the size of the window."""
@@ -115,14 +129,20 @@ class ViewFrame(QtWidgets.QWidget, metaclass=PythonQtType):
 
     def __init__(self) -> None:
         super().__init__()
+        self._content: RenderedWidget | None = None
         column = QtWidgets.QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         self.resize(320, 240)
 
     def _put(self, view: RenderedWidget) -> None:
+        self._content = view
         view.setMinimumSize(64, 48)
         self.layout().addWidget(view)
         self.layout().activate()
+
+    def _release(self) -> None:
+        if self._content is not None:
+            self._content._release()
 
 
 class qMRMLSliceView(ctkVTKAbstractView):
@@ -140,7 +160,7 @@ class qMRMLSliceView(ctkVTKAbstractView):
         for name in _SLICE_MANAGERS:
             if not factory.IsDisplayableManagerRegistered(name):
                 factory.RegisterDisplayableManager(name)
-        self._managers = factory.InstantiateDisplayableManagers(self._renderer)
+        self._managers = managers_of(factory, self._renderer)
         self._managers.SetMRMLDisplayableNode(self._logic.GetSliceNode())
         mapper = vtk.vtkImageMapper()
         mapper.SetColorWindow(255)
@@ -191,7 +211,7 @@ class qMRMLThreeDView(ctkVTKAbstractView):
         for name in _THREE_D_MANAGERS:
             if not factory.IsDisplayableManagerRegistered(name):
                 factory.RegisterDisplayableManager(name)
-        self._managers = factory.InstantiateDisplayableManagers(self._renderer)
+        self._managers = managers_of(factory, self._renderer)
         self._managers.SetMRMLDisplayableNode(self._node)
 
     def resetFocalPoint(self) -> None:
