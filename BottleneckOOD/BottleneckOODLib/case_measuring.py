@@ -23,7 +23,8 @@ from BottleneckOODLib.progress import ProgressReporter, StepClock
 from BottleneckOODLib.reference.reference_folder import Reference
 
 if TYPE_CHECKING:
-    from BottleneckOODLib.model.segmenter import Bottleneck, Segmenter
+    from BottleneckOODLib.model.adapter import Adapter
+    from BottleneckOODLib.model.segmenter import Bottleneck
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -59,7 +60,7 @@ class MeasuredCase:
 
 def measured_case(
     volume: Volume,
-    segmenter: Segmenter,
+    segmenter: Adapter,
     pooling: str,
     reporter: ProgressReporter | None = None,
     clock: StepClock | None = None,
@@ -82,12 +83,11 @@ def measured_case(
         Cancelled: The run was stopped.
     """
     from BottleneckOODLib.model.organ import organ_mask  # noqa: PLC0415 - no SimpleITK filters before
-    from BottleneckOODLib.model.preprocessing import Preprocessing  # noqa: PLC0415 - no SimpleITK filters before
 
     reporter, clock = reporter or ProgressReporter(None, None, STEPS), clock or StepClock(TIMED_STEPS[:-1])
     reporter.report("Preparing")
     with clock.timing("preprocess"):
-        tensor, grid = Preprocessing.of_model(segmenter.model).apply(volume)
+        tensor, grid = segmenter.prepare(volume)
         body = body_mask(thinned(volume)[0])
         measured_on = on_a_common_scale(volume, segmenter.model.modality)
         voxels, _ = thinned(measured_on)

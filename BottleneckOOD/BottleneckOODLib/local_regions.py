@@ -13,7 +13,7 @@ from BottleneckOODLib.ood.token_bank import MAX_TOKENS, TokenBank, TokenSampler,
 from BottleneckOODLib.ood.token_map import stitched
 
 if TYPE_CHECKING:
-    from BottleneckOODLib.model.preprocessing import Grid
+    from BottleneckOODLib.model.adapter import ModelGrid
     from BottleneckOODLib.model.segmenter import LocalView, SegmenterOutput
 
 Float32Array = npt.NDArray[np.float32]
@@ -39,7 +39,7 @@ class RegionJudge:
         n_windows: How many windows the pass takes.
     """
 
-    def __init__(self, bank: TokenBank, tensor: Float32Array, grid: Grid, patch: Patch, n_windows: int) -> None:
+    def __init__(self, bank: TokenBank, tensor: Float32Array, grid: ModelGrid, patch: Patch, n_windows: int) -> None:
         from BottleneckOODLib.model.local_view import BodyShares, cells_of  # noqa: PLC0415 - no torch before its use
 
         self._bank, self._grid, self._patch = bank, grid, patch

@@ -39,8 +39,9 @@ from BottleneckOODLib.reference.scoring import Score
 from BottleneckOODLib.version import __version__
 
 if TYPE_CHECKING:
+    from BottleneckOODLib.model.adapter import Adapter
     from BottleneckOODLib.model.model_folder import ModelFolder
-    from BottleneckOODLib.model.segmenter import Bottleneck, Segmenter
+    from BottleneckOODLib.model.segmenter import Bottleneck
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -141,13 +142,13 @@ class BottleneckOODLogic:
         return read_model_folder(self._model_folder)
 
     @cached_property
-    def segmenter(self) -> Segmenter:
-        """The model, loaded."""
+    def segmenter(self) -> Adapter:
+        """The model, loaded, by the class that its folder asks for."""
+        from BottleneckOODLib.model.adapter import loaded  # noqa: PLC0415 - no torch before its use
         from BottleneckOODLib.model.devices import choose_device, unused_card  # noqa: PLC0415 - no torch before its use
-        from BottleneckOODLib.model.segmenter import Segmenter  # noqa: PLC0415 - no torch before its use
 
         device, note = choose_device(self._device_wish), unused_card(self._device_wish)
-        return Segmenter(self.model, device, (note,) if note else ())
+        return loaded(self.model, device, (note,) if note else ())
 
     @cached_property
     def reference(self) -> Reference:

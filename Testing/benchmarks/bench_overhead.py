@@ -21,7 +21,6 @@ from BottleneckOODLib.imaging.mask_features import marked_parts, mask_features
 from BottleneckOODLib.imaging.reading import read_volume
 from BottleneckOODLib.local_regions import RegionJudge
 from BottleneckOODLib.logic import BottleneckOODLogic
-from BottleneckOODLib.model.preprocessing import Preprocessing
 from BottleneckOODLib.resources import resource_folder
 
 
@@ -40,7 +39,7 @@ def main() -> None:
     logic = BottleneckOODLogic()
     segmenter, reference = logic.segmenter, logic.reference
     volume = read_volume(arguments.volume)
-    tensor, grid = Preprocessing.of_model(logic.model).apply(volume)
+    tensor, grid = segmenter.prepare(volume)
     settings = logic.model.inference
     inferer = SlidingWindowInferer(settings.patch, 4, settings.overlap, settings.blend, cval=segmenter._air)
     batch = torch.from_numpy(tensor)[None, None]

@@ -84,6 +84,7 @@ class ModelFolder:
         weights_sha256: Its SHA-256.
         fingerprint: SHA-256 of the weights and of what shapes the features.
         demonstration: Whether results must be marked as not for clinical use because the model is a demonstration.
+        framework: Whose preprocessing, network and pass it is: ``"monai"`` where the file says nothing.
         card: Training facts for people to read.
     """
 
@@ -105,6 +106,7 @@ class ModelFolder:
     demonstration: bool = False
     merged: Mapping[str, int] = field(default_factory=dict)
     interpolated: Interpolated = "logits"
+    framework: str = "monai"
     card: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -176,6 +178,9 @@ def fingerprint_of(document: Mapping[str, Any], weights_sha256: str) -> str:
     # Folders made before other organs could be chosen have no such entry, and keep their fingerprint.
     if "output" in document:
         shaping["output"] = [document["output"], document.get("labels")]
+    # Folders that name none keep the fingerprint that they were made with.
+    if "framework" in document:
+        shaping["framework"] = document["framework"]
     canonical = json.dumps([weights_sha256, shaping], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode("utf-8")).hexdigest()
 
@@ -263,6 +268,7 @@ def _parse(document: Mapping[str, Any], folder: Path) -> ModelFolder:
         weights_sha256=_text(document["weights"]["sha256"]),
         fingerprint=_text(document["fingerprint"]),
         demonstration=document.get("demonstration", False) is True,
+        framework=_text(document.get("framework", "monai")),
         card=dict(document.get("card", {})),
     )
 

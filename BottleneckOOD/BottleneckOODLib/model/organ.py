@@ -8,13 +8,13 @@ import scipy
 
 from BottleneckOODLib.imaging.mask_features import MarkedParts, marked_parts
 from BottleneckOODLib.imaging.volume import LabelVolume
+from BottleneckOODLib.model.adapter import ModelGrid
 from BottleneckOODLib.model.model_folder import ModelFolder
-from BottleneckOODLib.model.preprocessing import Grid
 
 Float32Array = npt.NDArray[np.float32]
 
 
-def organ_mask(logits: Float32Array, grid: Grid, model: ModelFolder) -> tuple[LabelVolume, MarkedParts]:
+def organ_mask(logits: Float32Array, grid: ModelGrid, model: ModelFolder) -> tuple[LabelVolume, MarkedParts]:
     """What the model says is the organ.
 
     Every voxel first goes to the largest of all classes, those that were not asked for too; then the organ's are kept,

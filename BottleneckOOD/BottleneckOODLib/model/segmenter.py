@@ -15,12 +15,13 @@ from monai.data.utils import dense_patch_slices
 from monai.inferers import SlidingWindowInferer
 
 from BottleneckOODLib.errors import ModelError
+from BottleneckOODLib.imaging.volume import Volume
 from BottleneckOODLib.model.bottleneck import BottleneckReached, BottleneckTap, occupied_share
 from BottleneckOODLib.model.devices import describe_device, is_out_of_memory
 from BottleneckOODLib.model.local_view import local_tokens
 from BottleneckOODLib.model.model_folder import ModelFolder
 from BottleneckOODLib.model.networks import build_network, encoder_stages, local_layer
-from BottleneckOODLib.model.preprocessing import Preprocessing
+from BottleneckOODLib.model.preprocessing import Grid, Preprocessing
 from BottleneckOODLib.model.stages import StageFeatures, StagePool
 
 Float32Array = npt.NDArray[np.float32]
@@ -86,6 +87,14 @@ class Segmenter:
         self._air = Preprocessing.of_model(model).air
         self._padding = self._air if model.inference.padding is None else model.inference.padding
         self._network = _load_network(model)
+
+    def prepare(self, volume: Volume) -> tuple[Float32Array, Grid]:
+        """The network's input, shape (Z, Y, X), float32, and its grid.
+
+        Args:
+            volume: The volume. Not modified.
+        """
+        return Preprocessing.of_model(self.model).apply(volume)
 
     def window_count(self, shape: tuple[int, ...]) -> int:
         """Number of windows that ``run`` takes for an input of ``shape`` (Z, Y, X)."""
