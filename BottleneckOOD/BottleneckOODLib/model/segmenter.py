@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,25 +11,32 @@ import numpy as np
 import numpy.typing as npt
 import safetensors.torch
 import torch
-from monai.data.utils import dense_patch_slices
-from monai.inferers import SlidingWindowInferer
 
 from BottleneckOODLib.errors import ModelError
 from BottleneckOODLib.imaging.volume import Volume
 from BottleneckOODLib.model.bottleneck import BottleneckReached, BottleneckTap, occupied_share
 from BottleneckOODLib.model.devices import describe_device, is_out_of_memory
+from BottleneckOODLib.model.fast_attention import use_fast_attention
 from BottleneckOODLib.model.local_view import local_tokens
 from BottleneckOODLib.model.model_folder import ModelFolder
 from BottleneckOODLib.model.networks import build_network, encoder_stages, local_layer
 from BottleneckOODLib.model.preprocessing import Grid, Preprocessing
 from BottleneckOODLib.model.stages import StageFeatures, StagePool
+from BottleneckOODLib.model.window_inference import (
+    Attempt,
+    Steps,
+    attempts,
+    batches,
+    blended_logits,
+    padded,
+    window_slices,
+    windows_at_once,
+)
 
 Float32Array = npt.NDArray[np.float32]
 WindowCallback = Callable[[int, int], None]
 LocalView = Callable[[Float32Array, list[list[int]]], Float32Array]
 """Given tokens (n_windows, C, z, y, x) and the windows' first voxels, what to keep of them; the rows are joined."""
-
-_BATCH_SIZES = (4, 1)
 
 
 @dataclass(frozen=True)
@@ -75,18 +82,23 @@ class Segmenter:
         model: The model folder; its weights are read now.
         device: Where to compute.
         notes: What a user should know about that choice; comes with every output.
+        steps: What makes a pass faster.
 
     Raises:
         ModelError: The weights do not fit the network.
     """
 
-    def __init__(self, model: ModelFolder, device: torch.device, notes: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, model: ModelFolder, device: torch.device, notes: tuple[str, ...] = (), steps: Steps | None = None
+    ) -> None:
         self.model = model
         self.device = device
         self._notes = notes
         self._air = Preprocessing.of_model(model).air
         self._padding = self._air if model.inference.padding is None else model.inference.padding
+        self._steps = steps or Steps()
         self._network = _load_network(model)
+        use_fast_attention(self._network)
 
     def prepare(self, volume: Volume) -> tuple[Float32Array, Grid]:
         """The network's input, shape (Z, Y, X), float32, and its grid.
@@ -98,7 +110,7 @@ class Segmenter:
 
     def window_count(self, shape: tuple[int, ...]) -> int:
         """Number of windows that ``run`` takes for an input of ``shape`` (Z, Y, X)."""
-        return len(self._window_slices(shape, self.model.inference.overlap))
+        return len(window_slices(shape, self.model.inference.patch, self.model.inference.overlap))
 
     def run(
         self,
@@ -110,7 +122,8 @@ class Segmenter:
     ) -> SegmenterOutput:
         """Segment, and keep the bottleneck of every window of the same pass.
 
-        When the device's memory does not suffice the pass is repeated with one window at a time, and then on the CPU.
+        When the device's memory does not suffice the pass is repeated with one window at a time, then with the windows
+        blended on the CPU, and then on the CPU altogether.
 
         Args:
             tensor: Network input, shape (Z, Y, X), float32. Not modified.
@@ -122,14 +135,10 @@ class Segmenter:
         Raises:
             ModelError: The memory of the computer does not suffice, the network failed, or its values are not finite.
         """
-        fallback = ""
-        for device, batch_size in self._attempts():
-            if device != self.device:
-                fallback = f"The memory of {self.device} did not suffice, so the CPU was used; this takes longer."
-            elif batch_size != _BATCH_SIZES[0]:
-                fallback = f"The memory of {device} sufficed for one window at a time only; this takes longer."
+        for attempt, fallback in attempts(self.device, self.model.inference.patch, self._steps):
+            device = attempt.device
             try:
-                logits, collected = self._pass(tensor, device, batch_size, on_window, local_view, stages)
+                logits, collected = self._pass(tensor, attempt, on_window, local_view, stages)
                 bottleneck = collected.bottleneck()
             except (RuntimeError, ValueError, MemoryError) as error:
                 if not is_out_of_memory(error):
@@ -171,72 +180,54 @@ class Segmenter:
         patch = self.model.inference.patch
         network = self._network.to(self.device)
         collected = _Collected()
-        slices = self._window_slices(tensor.shape, overlap=0.0)
-        padded = _padded(tensor, patch, self._padding)
+        slices = window_slices(tensor.shape, patch, 0.0)
+        whole = padded(tensor, patch, self._padding)
         with torch.inference_mode(), BottleneckTap(network, self.model.bottleneck_layer, stop=True) as tap:
-            for index, window in enumerate(slices):
+            for group in batches(slices, windows_at_once(self.device, patch)):
                 if on_window is not None:
-                    on_window(index, len(slices))
-                batch = torch.from_numpy(np.ascontiguousarray(padded[window]))[None, None].to(self.device)
+                    on_window(collected.count, len(slices))
+                windows = torch.from_numpy(np.stack([whole[window] for window in group])[:, None]).to(self.device)
                 try:
-                    network(batch)
+                    network(windows)
                 except BottleneckReached:
-                    collected.add(tap.take(), batch, self._air, [[s.start for s in window]])
+                    collected.add(tap.take(), windows, self._air, [[s.start for s in window] for window in group])
         return collected.bottleneck()
-
-    def _attempts(self) -> Iterator[tuple[torch.device, int]]:
-        for batch_size in _BATCH_SIZES:
-            yield self.device, batch_size
-        if self.device.type != "cpu":
-            yield torch.device("cpu"), _BATCH_SIZES[-1]
 
     def _pass(
         self,
         tensor: Float32Array,
-        device: torch.device,
-        batch_size: int,
+        attempt: Attempt,
         on_window: WindowCallback | None,
         local_view: LocalView | None,
         stages: bool,
     ) -> tuple[Float32Array, _Collected]:
-        settings = self.model.inference
+        settings, steps, device = self.model.inference, self._steps, attempt.device
         network = self._network.to(device)
         collected = _Collected()
         total = self.window_count(tensor.shape)
-        inferer = SlidingWindowInferer(
-            roi_size=settings.patch,
-            sw_batch_size=batch_size,
-            overlap=settings.overlap,
-            mode=settings.blend,
-            sw_device=device,
-            device=torch.device("cpu"),
-            padding_mode="constant",
-            cval=self._padding,
-            with_coord=True,
-        )
         with torch.inference_mode(), ExitStack() as taps:
             tap = taps.enter_context(BottleneckTap(network, self.model.bottleneck_layer))
             local_tap = None if local_view is None else taps.enter_context(self._local_tap(network))
             pool = taps.enter_context(self._stage_pool(network)) if stages else None
 
-            def predict(windows: torch.Tensor, slices: list[list[slice]]) -> torch.Tensor:
+            def predict(windows: torch.Tensor, starts: list[list[int]]) -> torch.Tensor:
                 if on_window is not None:
                     on_window(collected.count, total)
-                logits = _single_output(network(windows))
-                starts = [[int(s.start) for s in window[2:]] for window in slices]
+                with nullcontext() if steps.half is None else torch.autocast(device.type, steps.half):
+                    logits = _single_output(network(windows))
                 collected.add(tap.take(), windows, self._air, starts)
                 if local_view is not None and local_tap is not None:
-                    collected.add_local(local_view(local_tap.take().numpy(), starts))
+                    collected.add_local(local_view(_for_each(local_tap.take(), starts).numpy(), starts))
                 if pool is not None:
-                    pool.add(windows, logits)
+                    pool.add(windows, logits, len(starts))
                 return logits
 
-            stitched = inferer(torch.from_numpy(tensor)[None, None], predict)
+            logits = blended_logits(tensor, settings, self._padding, self._air, predict, attempt, steps)
         if on_window is not None:
             on_window(total, total)
         if pool is not None:
             collected.stages = pool.features()
-        return stitched[0].numpy().astype(np.float32, copy=False), collected
+        return logits, collected
 
     def _local_tap(self, network: torch.nn.Module) -> BottleneckTap:
         patch = self.model.inference.patch
@@ -246,12 +237,6 @@ class Segmenter:
     def _stage_pool(self, network: torch.nn.Module) -> StagePool:
         layers = encoder_stages(self.model.network_type, network)
         return StagePool(network, layers, self._air, self.model.organ_classes)
-
-    def _window_slices(self, shape: tuple[int, ...], overlap: float) -> list[tuple[slice, ...]]:
-        patch = self.model.inference.patch
-        size = tuple(max(n, p) for n, p in zip(shape, patch, strict=True))
-        interval = tuple(p if n == p else max(1, int(p * (1 - overlap))) for n, p in zip(size, patch, strict=True))
-        return list(dense_patch_slices(size, patch, interval))
 
 
 class _Collected:
@@ -269,8 +254,8 @@ class _Collected:
         return len(self._starts)
 
     def add(self, tokens: torch.Tensor, windows: torch.Tensor, air: float, starts: list[list[int]]) -> None:
-        self._tokens.append(tokens)
-        self._occupied.append(occupied_share(windows, tokens.shape[2:], air))
+        self._tokens.append(_for_each(tokens, starts))
+        self._occupied.append(_for_each(occupied_share(windows, tokens.shape[2:], air), starts))
         self._starts.extend(starts)
 
     def add_local(self, kept: Float32Array) -> None:
@@ -312,7 +297,6 @@ def _single_output(output: Any) -> torch.Tensor:
     return tensor
 
 
-def _padded(tensor: Float32Array, patch: tuple[int, int, int], padding: float) -> Float32Array:
-    missing = [max(p - n, 0) for n, p in zip(tensor.shape, patch, strict=True)]
-    widths = [(m // 2, m - m // 2) for m in missing]
-    return np.pad(tensor, widths, constant_values=padding)
+def _for_each(rows: torch.Tensor, starts: list[list[int]]) -> torch.Tensor:
+    """A row for every window: one row alone, that of air, stands for all of them."""
+    return rows if len(rows) == len(starts) else rows.expand(len(starts), *rows.shape[1:])

@@ -85,12 +85,13 @@ class StagePool:
     ) -> None:
         self._hooks.close()
 
-    def add(self, windows: torch.Tensor, logits: torch.Tensor) -> None:
+    def add(self, windows: torch.Tensor, logits: torch.Tensor, count: int | None = None) -> None:
         """Pool what the last forward pass left in the taps.
 
         Args:
             windows: Network input, shape (n_windows, 1, Z, Y, X).
             logits: What the network made of it, shape (n_windows, n_classes, Z, Y, X).
+            count: For how many windows it stands, where one window (of air) stands for several.
 
         Raises:
             ModelError: A stage did not run, or gives no feature map.
@@ -104,7 +105,9 @@ class StagePool:
             occupied = torch.where(occupied > LEAST_WEIGHT, occupied, 0)
             weights = torch.stack([occupied, share_of_tokens(organ, tokens.shape[2:])], dim=-1)
             moments = _moments(tokens, weights.flatten(2, 3))
-            self._pooled[layer].append((moments[0].cpu(), moments[1].cpu(), moments[2].cpu()))
+            rows = -1 if count is None else count
+            mean, deviation, weight = (moment.cpu().expand(rows, *moment.shape[1:]) for moment in moments)
+            self._pooled[layer].append((mean, deviation, weight))
 
     def features(self) -> tuple[StageFeatures, ...]:
         """Every stage, in the order of ``layers``, the windows in the order of the pass."""

@@ -13,6 +13,7 @@ from BottleneckOODLib.errors import Cancelled, ModelError
 from BottleneckOODLib.model.bottleneck import BottleneckTap
 from BottleneckOODLib.model.model_folder import ModelFolder
 from BottleneckOODLib.model.segmenter import Segmenter
+from BottleneckOODLib.model.window_inference import Attempt
 
 CPU = torch.device("cpu")
 
@@ -142,17 +143,17 @@ def test_a_card_that_is_too_small_leaves_the_work_to_the_cpu_and_says_so(
     segmenter = Segmenter(a_model, card, ("A note.",))
     whole_pass, tried = segmenter._pass, []
 
-    def only_on_the_cpu(tensor: np.ndarray, device: torch.device, batch_size: int, *others: object) -> object:
-        tried.append((device.type, batch_size))
-        if device.type == "cuda":
+    def only_on_the_cpu(tensor: np.ndarray, attempt: Attempt, *others: object) -> object:
+        tried.append((attempt.device.type, attempt.at_once, attempt.blended_on.type))
+        if attempt.device.type == "cuda":
             message = "CUDA error: out of memory"
             raise RuntimeError(message)
-        return whole_pass(tensor, device, batch_size, *others)
+        return whole_pass(tensor, attempt, *others)
 
     monkeypatch.setattr(segmenter, "_pass", only_on_the_cpu)
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     output = segmenter.run(tensor)
-    assert tried == [("cuda", 4), ("cuda", 1), ("cpu", 1)]
+    assert tried == [("cuda", 4, "cuda"), ("cuda", 1, "cuda"), ("cuda", 1, "cpu"), ("cpu", 4, "cpu")]
     np.testing.assert_allclose(output.logits, expected.logits, atol=1e-5)
     assert output.device == "cpu"
     assert output.warnings[0] == "A note."
