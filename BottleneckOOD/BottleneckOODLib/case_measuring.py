@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,9 +26,11 @@ from BottleneckOODLib.reference.reference_folder import Reference
 
 if TYPE_CHECKING:
     from BottleneckOODLib.model.adapter import Adapter
-    from BottleneckOODLib.model.segmenter import Bottleneck
+    from BottleneckOODLib.model.segmenter import Bottleneck, SegmenterOutput
 
 FloatArray = npt.NDArray[np.float64]
+OnPass = Callable[[npt.NDArray[np.float32], "SegmenterOutput", npt.NDArray[np.bool_]], None]
+"""Given the network's input (Z, Y, X), what the pass gave, and the mask that is kept of it, on the model's grid."""
 
 # Relative cost of the steps of a case on a CPU: how fast the bar moves, nothing else.
 STEPS = {"Reading": 5.0, "Preparing": 5.0, "Looking ahead": 5.0, "Segmenting": 75.0, "Measuring": 8.0, "Judging": 2.0}
@@ -66,6 +70,9 @@ def measured_case(
     clock: StepClock | None = None,
     reference: Reference | None = None,
     gatherer: TokenGatherer | None = None,
+    *,
+    stages: bool = False,
+    on_pass: OnPass | None = None,
 ) -> MeasuredCase:
     """Run the model on a volume, once, and measure image, mask and bottleneck.
 
@@ -77,12 +84,14 @@ def measured_case(
         clock: Times the steps.
         reference: What the case is compared with: for a preliminary light, and for the map of unusual regions.
         gatherer: Keeps local tokens, when a reference is built.
+        stages: Pool every encoder stage in the pass, for ``on_pass``.
+        on_pass: Shown the pass before it is let go; what it raises ends the run.
 
     Raises:
         ModelError: The network failed on this volume.
         Cancelled: The run was stopped.
     """
-    from BottleneckOODLib.model.organ import organ_mask  # noqa: PLC0415 - no SimpleITK filters before
+    from BottleneckOODLib.model.organ import organ_mask, organ_voxels  # noqa: PLC0415 - no SimpleITK filters before
 
     reporter, clock = reporter or ProgressReporter(None, None, STEPS), clock or StepClock(TIMED_STEPS[:-1])
     reporter.report("Preparing")
@@ -107,9 +116,13 @@ def measured_case(
         windows = segmenter.window_count(tensor.shape)
         judge = None if bank is None else RegionJudge(bank, tensor, grid, patch, windows)
         view = judge.view if judge else gatherer.view_of(tensor, patch) if gatherer else None
-        output = segmenter.run(tensor, lambda done, total: reporter.report("Segmenting", done / total), view)
+        run = partial(segmenter.run, stages=True) if stages else segmenter.run
+        output = run(tensor, lambda done, total: reporter.report("Segmenting", done / total), view)
         reporter.report("Measuring")
         segmentation, parts = organ_mask(output.logits, grid, segmenter.model)
+        if on_pass is not None:
+            whole = not segmenter.model.inference.largest_part_only
+            on_pass(tensor, output, organ_voxels(output.logits, segmenter.model) if whole else parts.largest)
     with clock.timing("ood"):
         mask = mask_features(segmentation, measured_on, body, parts)
         features["bottleneck"] = pool_tokens(*_tokens(output.bottleneck), pooling)

@@ -57,6 +57,11 @@ class Adapter(Protocol):
         """The model folder."""
         ...
 
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        """Names of the encoder's stages, from shallow to deep, the bottleneck last; as ``run`` gives them."""
+        ...
+
     def prepare(self, volume: Volume) -> tuple[Float32Array, ModelGrid]:
         """The network's input, shape (Z, Y, X), float32, and the grid that knows the way back.
 

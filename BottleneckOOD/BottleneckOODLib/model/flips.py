@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from BottleneckOODLib.model.segmenter import Segmenter
+from BottleneckOODLib.model.adapter import Adapter
 
 Float32Array = npt.NDArray[np.float32]
 FlipCallback = Callable[[str, int, int], None]
@@ -17,7 +17,7 @@ FLIPS: dict[str, tuple[int, ...]] = {"z": (0,), "y": (1,), "x": (2,), "zyx": (0,
 
 
 def flipped_logits(
-    segmenter: Segmenter, tensor: Float32Array, on_window: FlipCallback | None = None
+    segmenter: Adapter, tensor: Float32Array, on_window: FlipCallback | None = None
 ) -> Iterator[tuple[str, Float32Array]]:
     """Segment each mirrored image, one after the other, so that only one output is held.
 

@@ -28,7 +28,7 @@ def organ_mask(logits: Float32Array, grid: ModelGrid, model: ModelFolder) -> tup
     Returns:
         The mask in the volume's own geometry, and the parts of all that was marked on the model's grid.
     """
-    marked = np.isin(logits.argmax(axis=0), model.organ_classes)
+    marked = organ_voxels(logits, model)
     parts = marked_parts(marked, grid.voxel_volume_ml)
     left_out = marked & ~parts.largest if model.inference.largest_part_only else None
     if model.interpolated == "probabilities":
@@ -40,3 +40,8 @@ def organ_mask(logits: Float32Array, grid: ModelGrid, model: ModelFolder) -> tup
     joined = np.where(np.isin(mask.labels, list(model.merged.values())), organ, mask.labels)
     names = {value: name for name, value in model.labels.items()}
     return LabelVolume(joined.astype(np.uint8), mask.geometry, names), parts
+
+
+def organ_voxels(logits: Float32Array, model: ModelFolder) -> npt.NDArray[np.bool_]:
+    """Every voxel of the model's grid whose largest class is the organ's, shape (Z, Y, X)."""
+    return np.isin(logits.argmax(axis=0), model.organ_classes)

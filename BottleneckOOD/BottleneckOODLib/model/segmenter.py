@@ -100,6 +100,11 @@ class Segmenter:
         self._network = _load_network(model)
         use_fast_attention(self._network)
 
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        """Names of the encoder's stages, from shallow to deep, the bottleneck last."""
+        return encoder_stages(self.model.network_type, self._network)
+
     def prepare(self, volume: Volume) -> tuple[Float32Array, Grid]:
         """The network's input, shape (Z, Y, X), float32, and its grid.
 
@@ -235,8 +240,7 @@ class Segmenter:
         return BottleneckTap(network, layer, reduce=lambda features: local_tokens(features, patch))
 
     def _stage_pool(self, network: torch.nn.Module) -> StagePool:
-        layers = encoder_stages(self.model.network_type, network)
-        return StagePool(network, layers, self._air, self.model.organ_classes)
+        return StagePool(network, self.stage_names, self._air, self.model.organ_classes)
 
 
 class _Collected:

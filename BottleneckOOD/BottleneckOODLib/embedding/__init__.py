@@ -1,0 +1,3 @@
+"""A model's features of many cases, saved as an evaluation takes them."""
+
+__all__: list[str] = []
