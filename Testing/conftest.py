@@ -26,7 +26,7 @@ from BottleneckOODLib.reference.scoring import Neighbour, PartScore
 from BottleneckOODLib.resources import resource_folder
 from BottleneckOODLib.worker.client import Built, Done, Failed
 
-pytest_plugins = ["dicom_slices", "extension_build", "scene_state"]
+pytest_plugins = ["dicom_slices", "extension_build", "postgres_server", "scene_state"]
 
 MakeAssessment = Callable[..., Assessment]
 
