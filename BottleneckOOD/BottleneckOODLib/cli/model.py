@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from BottleneckOODLib.cli import model_add
 from BottleneckOODLib.cli.parsing import add_command, positive_number, whole_number
 from BottleneckOODLib.errors import ModelError
 
@@ -14,7 +15,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser = add_command(
         verbs,
         "model",
-        "list, show, or train the demo model",
+        "list, show or add models, or train the demo model",
         ["bottleneck-ood model list", "bottleneck-ood model show demo"],
     )
     actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
@@ -28,6 +29,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     )
     show.add_argument("model", metavar="M", help="name or folder")
     show.set_defaults(run=run_show)
+    model_add.add_parser(actions)
     train = add_command(
         actions,
         "train-demo",
@@ -84,7 +86,9 @@ def run_show(arguments: argparse.Namespace) -> int:
         "network": model.network_type,
         "input": f"{model.preprocessing.orientation}, {spacing} mm, {model.preprocessing.intensity.words()}",
         "window": f"{' x '.join(str(n) for n in model.inference.patch)} voxels, overlap {model.inference.overlap:g}",
+        "network's axes": f"{model.preprocessing.orientation[::-1]}, the first axis first",
         "labels": ", ".join(f"{name} = {value}" for name, value in model.labels.items()),
+        "counted as that": ", ".join(f"{name} = {value}" for name, value in model.merged.items()) or "nothing else",
         "bottleneck": model.bottleneck_layer,
         "fingerprint": model.fingerprint,
         **{str(key).replace("_", " "): str(value) for key, value in model.card.items()},

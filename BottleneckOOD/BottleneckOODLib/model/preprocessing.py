@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
+from monai.data.utils import compute_shape_offset, zoom_affine
 
-from BottleneckOODLib.imaging.volume import Geometry, LabelVolume, Volume, to_sitk
+from BottleneckOODLib.imaging.volume import Geometry, LabelVolume, Volume, geometry_of, to_sitk
 from BottleneckOODLib.model.model_folder import ModelFolder, PreprocessingSettings
 from BottleneckOODLib.model.restoring import restored_labels
 
@@ -17,6 +18,7 @@ Float32Array = npt.NDArray[np.float32]
 
 # MONAI's AFFINE_TOL: spacings that differ by less are the same to it.
 _SAME_SPACING_MM = 1e-3
+_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 
 
 @dataclass(frozen=True)
@@ -104,8 +106,10 @@ class Preprocessing:
         settings = self.settings
         voxels = settings.intensity.apply(volume.voxels, before=True)
         image = sitk.DICOMOrient(to_sitk(voxels, volume.geometry), settings.orientation)
-        grid = _sharing_first_voxel(image, volume, settings)
-        if settings.resampling == "centred":
+        if settings.resampling == "first_voxel":
+            grid = _sharing_first_voxel(image, volume, settings)
+            image = _with_margin(image, grid)
+        else:
             grid = _sharing_centre(image, volume, settings)
             factors = np.floor(np.array(grid.spacing_mm) / np.array(image.GetSpacing()) + 1e-6).astype(int)
             factors = np.clip(factors, 1, np.array(image.GetSize()))
@@ -132,14 +136,33 @@ def _sharing_centre(image: sitk.Image, volume: Volume, settings: PreprocessingSe
     return _grid(volume, new_size, settings.spacing_mm, centre - axes @ (new_spacing * (new_size - 1) / 2), axes)
 
 
+def _with_margin(image: sitk.Image, grid: Grid) -> sitk.Image:
+    """The image with its edge repeated as far as the grid reaches: ITK would take the nearest voxel along all axes."""
+    ends = np.array([[0, 0, 0], np.array(grid.size_ijk) - 1])
+    first, last = geometry_of(image).lps_to_ijk(grid.in_cells(1).ijk_to_lps(ends))
+    before = np.maximum(0, np.ceil(-first)).astype(int)
+    after = np.maximum(0, np.ceil(last - np.array(image.GetSize()) + 1)).astype(int)
+    if not (before.any() or after.any()):
+        return image
+    return sitk.ZeroFluxNeumannPad(image, [int(n) for n in before], [int(n) for n in after])
+
+
 def _sharing_first_voxel(image: sitk.Image, volume: Volume, settings: PreprocessingSettings) -> Grid:
-    """The grid that MONAI's ``Spacing`` makes: same first voxel, and spacings that are nearly the wanted ones stay."""
-    old_spacing, old_size = np.array(image.GetSpacing()), np.array(image.GetSize())
-    wanted = np.array(settings.spacing_mm)
+    """The grid that MONAI's ``Spacing`` makes, by its own functions.
+
+    Spacings that are nearly the wanted ones stay. Where rounding in the header of an oblique image hides which corner
+    is the first, MONAI lets the grids share something else than their first voxel; so it is here.
+    """
+    old_spacing, wanted = np.array(image.GetSpacing()), np.array(settings.spacing_mm)
     spacing = np.where(np.abs(old_spacing - wanted) <= _SAME_SPACING_MM, old_spacing, wanted)
-    size = np.round((old_size - 1) * old_spacing / spacing + 1).astype(int)
     axes = np.array(image.GetDirection()).reshape(3, 3)
-    return _grid(volume, size, (float(spacing[0]), float(spacing[1]), float(spacing[2])), image.GetOrigin(), axes)
+    # MONAI's world is RAS, and its axes are in the order of the array.
+    affine = np.eye(4)
+    affine[:3, :3] = (_LPS_TO_RAS @ axes * old_spacing)[:, ::-1]
+    affine[:3, 3] = _LPS_TO_RAS @ np.array(image.GetOrigin())
+    size, origin = compute_shape_offset(image.GetSize()[::-1], affine, zoom_affine(affine, spacing[::-1], False))
+    spacing_mm = (float(spacing[0]), float(spacing[1]), float(spacing[2]))
+    return _grid(volume, size[::-1], spacing_mm, _LPS_TO_RAS @ np.asarray(origin), axes)
 
 
 def _grid(

@@ -132,11 +132,13 @@ def test_usage_lines_fit_and_name_what_is_required(page: str, parsers: Parsers) 
     for words in last:
         usage = section_of(page, words).split("```")[1]
         assert all(len(line) <= 100 for line in usage.splitlines())
+        groups = [group for group in parsers[words]._mutually_exclusive_groups if group.required]
+        one_of_them = {action for group in groups for action in group._group_actions}
         for action in parsers[words]._actions:
             for option in action.option_strings[-1:]:
                 if option != "--help":
                     optional = re.search(rf"\[{option}[ \]]", usage) is not None
-                    assert optional != (action.required or option in {"--cases", "--generated"})
+                    assert optional != (action.required or action in one_of_them)
 
 
 def test_the_page_tells_every_exit_code(page: str) -> None:
