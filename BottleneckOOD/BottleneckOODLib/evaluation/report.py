@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,28 @@ from BottleneckOODLib.ood.failure_metrics import FEW_CASES
 Rows = list[dict[str, str]]
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #1b1b1b; }
-table { border-collapse: collapse; margin: .5rem 0 1.5rem; } caption { text-align: left; font-weight: 600; }
-th, td { border-bottom: 1px solid #ccc; padding: .2rem .6rem; text-align: right; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; } .range { color: #555; font-size: .85em; }
-.note { border-left: 4px solid #b36b00; padding: .3rem .8rem; background: #fff7e8; } details { margin: 1rem 0; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; color: #1b1b1b;
+  background: #fff; }
+p, li { overflow-wrap: anywhere; }
+.wide { overflow-x: auto; margin: .5rem 0 1.5rem; } table { border-collapse: collapse; }
+th, td { border-bottom: 1px solid #ccc; padding: .2rem .6rem; text-align: right; vertical-align: bottom; }
+td { white-space: nowrap; font-variant-numeric: tabular-nums; }
+tbody th { font-weight: 400; min-width: 16rem; vertical-align: top; }
+tbody td { vertical-align: top; }
+th:first-child { text-align: left; } .range { color: #555; font-size: .85em; }
+.note { border-left: 4px solid #b36b00; padding: .3rem .8rem; background: #fff7e8; margin: .5rem 0; }
+.note ul { margin: .2rem 0; padding-left: 1.2rem; } details { margin: 1rem 0; } summary { cursor: pointer; }
+svg { max-width: 100%; height: auto; }
+@media (max-width: 40rem) { body { margin: 1rem auto; } h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; }
+  tbody th { min-width: 8rem; } }
+@media print {
+  @page { size: A4 landscape; margin: 12mm; }
+  body { font-size: 10px; margin: 0; max-width: none; padding: 0; } .wide { overflow: visible; }
+  tr, svg, .note { break-inside: avoid; } h2 { break-after: avoid; } th, td { padding: .1rem .35rem; }
+}
 """
 _METRICS = {"auroc": "AUROC", "auprc": "AUPRC", "fpr90": "FPR at 90% TPR", "pearson": "Pearson", "aurc": "AURC"}
+_MEASURES = (*_METRICS.values(), "Dice gained", "cases in / out")
 _MODE_WORDS = {
     DEPLOYABLE: "deployable: fitted on training cases only, one test case at a time, picked without the test cases",
     PAPER: "paper: as published, maps fitted on test cases too, threshold and pick from the test cases",
@@ -51,16 +67,17 @@ def report_page(folder: Path) -> str:
     parts = [
         "<h1>Which score finds failed segmentations</h1>",
         _introduction(runs, modes),
-        *(_warnings(runs[mode], [row for row in rows if row["mode"] == mode], mode) for mode in modes),
+        _warnings({mode: _notes(runs[mode], [row for row in rows if row["mode"] == mode]) for mode in modes}),
         "<h2>The configuration that was picked</h2>",
-        _table("", ["", *_METRICS.values(), "Dice gained", "cases in / out"], _picked_lines(rows, modes)),
+        _table(["mode and configuration", *_MEASURES], _picked_lines(rows, modes)),
         _side_by_side(rows, modes),
         _curves(folder, rows, modes),
         *(_every_configuration(rows, mode) for mode in modes),
     ]
     body = "\n".join(part for part in parts if part)
     return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>BottleneckOOD evaluation</title>'
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><title>BottleneckOOD evaluation</title>'
         f"<style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
     )
 
@@ -83,12 +100,24 @@ def _introduction(runs: dict[str, dict[str, Any]], modes: Sequence[str]) -> str:
     return f"<ul>{''.join(lines)}</ul>{text}"
 
 
-def _warnings(run: dict[str, Any], rows: Rows, mode: str) -> str:
+def _notes(run: dict[str, Any], rows: Rows) -> list[str]:
     notes = [str(note) for note in run.get("notes", [])]
     counted = [int(row[name]) for row in rows[:1] for name in ("n_id", "n_ood")]
     if any(n < FEW_CASES for n in counted) and not any("fewer than" in note for note in notes):
         notes.insert(0, f"A class has fewer than {FEW_CASES} cases: read the intervals, not the figures.")
-    return "".join(f'<p class="note">{_text(mode)}: {_text(note)}</p>' for note in notes)
+    return notes
+
+
+def _warnings(notes: dict[str, list[str]]) -> str:
+    """One box: what is to be known of both modes is told once."""
+    of_modes: dict[str, list[str]] = {}
+    for mode, own in notes.items():
+        for note in own:
+            of_modes.setdefault(note, []).append(mode)
+    if not of_modes:
+        return ""
+    lines = "".join(f"<li>{_text(' and '.join(modes))}: {_text(note)}</li>" for note, modes in of_modes.items())
+    return f'<div class="note"><ul>{lines}</ul></div>'
 
 
 def _picked_lines(rows: Rows, modes: Sequence[str]) -> list[list[str]]:
@@ -102,28 +131,28 @@ def _picked_lines(rows: Rows, modes: Sequence[str]) -> list[list[str]]:
 
 def _side_by_side(rows: Rows, modes: Sequence[str]) -> str:
     """The best of each family in each mode: what of a published figure is selection and leakage."""
-    families = list(dict.fromkeys((row["reducer"], row["detector"].removesuffix("_placed")) for row in rows))
-    head = ["reducer, detector"]
+    families = list(dict.fromkeys(_family_of(row) for row in rows))
+    head = ["what is scored, detector"]
     for mode in modes:
         by = "best on the test cases" if mode == PAPER else "picked on training cases"
         head += [f"{mode}: AUROC ({by})"]
     if DEPLOYABLE in modes:
         head += ["deployable: best on the test cases"]
     lines = []
-    for reducer, detector in families:
-        line = [f"{_text(reducer)}, {_text(detector)}"]
+    for family in families:
+        line = [_text(family)]
         for mode in modes:
-            own = _family(rows, mode, reducer, detector)
+            own = _family(rows, mode, family)
             line.append(_cell(_best(own, "auroc" if mode == PAPER else "validation_auroc"), "auroc"))
         if DEPLOYABLE in modes:
-            line.append(_cell(_best(_family(rows, DEPLOYABLE, reducer, detector), "auroc"), "auroc"))
+            line.append(_cell(_best(_family(rows, DEPLOYABLE, family), "auroc"), "auroc"))
         lines.append(line)
     title = "<h2>How much of a figure is selection and leakage</h2>"
     text = (
         "<p>The same cases, by family. Where the columns differ, the larger figure was chosen on, or fitted to, "
-        "the cases that it is reported for.</p>"
+        "the cases that it is reported for. A dash: the mode has no such score, or nothing to pick it by.</p>"
     )
-    return title + text + _table("", head, lines)
+    return title + text + _table(head, lines)
 
 
 def _curves(folder: Path, rows: Rows, modes: Sequence[str]) -> str:
@@ -151,14 +180,34 @@ def _every_configuration(rows: Rows, mode: str) -> str:
         if row["mode"] == mode:
             groups.setdefault(_name(row), []).append(row)
     lines = [[name, *_figures(group), *_rest(group), _plain(group, "seconds")] for name, group in groups.items()]
-    head = ["configuration", *_METRICS.values(), "Dice gained", "cases in / out", "seconds"]
+    head = ["configuration", *_MEASURES, "seconds"]
     summary = f"<summary>All {len(groups)} configurations, {_text(mode)} mode</summary>"
-    return f"<details>{summary}{_table('', head, lines)}</details>"
+    return f"<details>{summary}{_table(head, lines)}</details>"
 
 
-def _family(rows: Rows, mode: str, reducer: str, detector: str) -> Rows:
-    names = (detector, f"{detector}_placed")
-    return [r for r in rows if r["mode"] == mode and r["reducer"] == reducer and r["detector"] in names]
+def _family_of(row: dict[str, str]) -> str:
+    """What rows of one kind of score share, whatever their settings."""
+    return f"{_scored(row)}, {row['detector'].removesuffix('_placed')}"
+
+
+def _scored(row: dict[str, str]) -> str:
+    parameters = _parameters(row)
+    if "features" in parameters:
+        return f"features {parameters['features']}"
+    from_outputs = "region" in parameters or "score" in parameters
+    return "outputs" if from_outputs else row["reducer"]
+
+
+def _parameters(row: dict[str, str]) -> dict[str, Any]:
+    try:
+        parameters = json.loads(row["parameters"])
+    except ValueError:
+        parameters = None
+    return parameters if isinstance(parameters, dict) else {"parameters": row["parameters"]}
+
+
+def _family(rows: Rows, mode: str, family: str) -> Rows:
+    return [row for row in rows if row["mode"] == mode and _family_of(row) == family]
 
 
 def _best(rows: Rows, by: str) -> Rows:
@@ -182,11 +231,16 @@ def _cell(group: Rows, metric: str) -> str:
     values = [float(row[metric]) for row in group if row[metric]]
     if not values:
         return "-"
-    shown = f"{np.mean(values):.2f}"
+    shown = _two_digits(float(np.mean(values)))
     if len(set(values)) > 1:
         shown += f" ± {np.std(values):.2f}"
     low, high = (_mean(group, f"{metric}{side}") for side in ("_low", "_high"))
-    return f'{shown} <span class="range">[{low:.2f}, {high:.2f}]</span>' if low == low else shown  # noqa: PLR0124
+    return f'{shown} <span class="range">[{_two_digits(low)}, {_two_digits(high)}]</span>' if low == low else shown  # noqa: PLR0124
+
+
+def _two_digits(value: float) -> str:
+    # Adding 0 takes the sign off a zero.
+    return f"{round(value, 2) + 0.0:.2f}"
 
 
 def _mean(group: Rows, column: str) -> float:
@@ -199,21 +253,22 @@ def _plain(group: Rows, column: str) -> str:
 
 
 def _name(row: dict[str, str]) -> str:
-    parameters = "" if row["parameters"] == "{}" else f" {row['parameters']}"
-    k = f" k={row['k']}" if row["k"] else ""
-    return _text(f"{row['reducer']}{parameters}, {row['detector']}{k}")
+    settings = {name: value for name, value in _parameters(row).items() if name != "features"}
+    words = [f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in settings.items()]
+    return _text(", ".join([_scored(row), row["detector"], *words, *([f"k {row['k']}"] if row["k"] else [])]))
 
 
 def _label(row: dict[str, str]) -> str:
     return "|".join(row[name] for name in ("mode", "reducer", "parameters", "detector", "k", "seed"))
 
 
-def _table(caption: str, head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """Cells are markup already."""
-    row: Callable[[str, Sequence[str]], str] = lambda tag, cells: "".join(f"<{tag}>{c}</{tag}>" for c in cells)  # noqa: E731
-    body = "".join(f"<tr>{row('td', line)}</tr>\n" for line in lines)
-    title = f"<caption>{_text(caption)}</caption>" if caption else ""
-    return f"<table>{title}<tr>{row('th', [_text(h) for h in head])}</tr>\n{body}</table>"
+def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Cells are markup already; the first of each line names it."""
+    names = "".join(f'<th scope="col">{_text(name)}</th>' for name in head)
+    body = "".join(
+        f'<tr><th scope="row">{line[0]}</th>{"".join(f"<td>{cell}</td>" for cell in line[1:])}</tr>\n' for line in lines
+    )
+    return f'<div class="wide"><table><thead><tr>{names}</tr></thead>\n<tbody>{body}</tbody></table></div>'
 
 
 def _text(value: object) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -87,6 +89,65 @@ def test_no_name_becomes_markup(both_modes: Path) -> None:
     told = parsed(report_page(both_modes))
     assert "script" not in told.seen
     assert evil in told.text
+
+
+def test_every_picture_of_a_table_can_be_scrolled_and_has_headings_for_rows_and_columns(both_modes: Path) -> None:
+    page = (both_modes / "report.html").read_text(encoding="utf-8")
+    assert page.count("<table>") == page.count('<div class="wide"><table>') == 4
+    for table in re.findall(r"<table>(.*?)</table>", page, flags=re.DOTALL):
+        n_columns = table.count('scope="col"')
+        for line in re.findall(r"<tr>(.*?)</tr>", table.split("<tbody>")[1], flags=re.DOTALL):
+            assert line.startswith('<th scope="row">')
+            assert line.count("<td>") == n_columns - 1
+    assert 'name="viewport"' in page
+    assert "@media print" in page
+
+
+def test_what_is_to_be_known_of_both_modes_is_told_once(both_modes: Path) -> None:
+    told = parsed((both_modes / "report.html").read_text(encoding="utf-8")).text
+    notes = [note for run in json.loads((both_modes / "evaluation.json").read_text()).values() for note in run["notes"]]
+    assert len(set(notes)) < len(notes)
+    for note in set(notes):
+        assert told.count(note) == 1
+        both = notes.count(note) == 2
+        assert (f"deployable and paper: {note}" in told) == both
+
+
+def test_names_are_words_and_families_tell_what_is_scored(both_modes: Path) -> None:
+    path = both_modes / "results.csv"
+    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    changed = [
+        {"parameters": '{"region": "organ", "temperature": 1.0}', "detector": "msp", "k": ""},
+        {"parameters": '{"features": "histogram"}', "detector": "md", "k": ""},
+        {"parameters": '{"dim": "2D", "kernel": 2, "stride": 1}', "reducer": "avgpool", "detector": "knn", "k": "4"},
+        {"parameters": "{}", "detector": "md_placed", "reducer": "umap", "k": ""},
+    ]
+    for row, change in zip(rows, changed, strict=False):
+        row |= {"reducer": "none", **change}
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    cells = re.findall(r'<th scope="row">(.*?)</th>', report_page(both_modes))
+    for name in ("outputs, msp, region organ, temperature 1", "features histogram, md",
+                 "avgpool, knn, dim 2D, kernel 2, stride 1, k 4", "umap, md_placed"):  # fmt: skip
+        assert name in cells
+    for family in ("outputs, msp", "features histogram, md", "avgpool, knn", "umap, md"):
+        assert family in cells
+
+
+def test_a_zero_has_no_sign(both_modes: Path) -> None:
+    path = both_modes / "results.csv"
+    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    for row in rows:
+        row |= {"dice_gained": "-0.001", "dice_gained_low": "-0.004", "dice_gained_high": "0.001"}
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    page = report_page(both_modes)
+    assert '0.00 <span class="range">[0.00, 0.00]</span>' in page
+    assert "-0.00" not in page
 
 
 @pytest.mark.parametrize("name", ["results.csv", "scores.csv", "evaluation.json"])
