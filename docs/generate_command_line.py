@@ -23,6 +23,7 @@ if str(ROOT / "BottleneckOOD") not in sys.path:
 
 from BottleneckOODLib.catalogue import HOME_VARIABLE  # noqa: E402 - the checkout's library, wherever this is run
 from BottleneckOODLib.cli.main import DONE, FAILED, STOPPED, WRONG_INPUT, build_parser  # noqa: E402
+from BottleneckOODLib.cli.review import READER_VARIABLE  # noqa: E402
 
 WIDTH = 100
 PROGRAM = "bottleneck-ood"
@@ -116,6 +117,7 @@ Results go to standard output; progress, and sentences about what went wrong, go
 | `{HOME_VARIABLE}` | folder with your own models (`models/NAME/model.json`) and references \
 (`references/NAME/reference.json`); they can then be named like the embedded `demo`, and come before an embedded one \
 of the same name | `.bottleneck-ood` in the home folder |
+| `{READER_VARIABLE}` | who reads, for the commands of `review` without `--reader` | none |
 
 ## Shell completion
 

@@ -58,3 +58,19 @@ def positive_number(option: str) -> Callable[[str], float]:
         return value
 
     return read
+
+
+def share(option: str) -> Callable[[str], float]:
+    """A type for argparse that takes a number from 0 to 1."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not 0 <= value <= 1:
+            message = f"{option} is {text}; give a number from 0 to 1."
+            raise InputError(message)
+        return value
+
+    return read

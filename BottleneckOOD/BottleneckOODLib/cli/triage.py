@@ -18,8 +18,9 @@ A case is known by what its image holds: run the same command again and it goes 
 moved or copied meanwhile. Localizers, derived series and segmentations are passed over, each with its reason; a file
 that cannot be read is grey in the queue, with its reason.
 
-A folder that is called status has to be given as ./status."""
-_WORDS = ("status",)
+The words status and export stand for themselves: "status" tells how far it is, "export" writes one row a case to the
+file --output (.csv, .json or .parquet). A folder of such a name has to be given as ./status."""
+_WORDS = ("status", "export")
 _MOST_LINES = 20
 
 
@@ -34,13 +35,17 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
             "bottleneck-ood triage scans --store triage.db --workers 4",
             "bottleneck-ood triage list.csv --store postgresql://me@server/triage --scheduler tcp://head:8786",
             "bottleneck-ood triage status --store triage.db",
+            "bottleneck-ood triage export --store triage.db --output cases.csv",
         ],
         notes=_NOTES,
     )
-    parser.add_argument("what", metavar="CASES", help="a folder or a list; or the word status: how far it is")
+    parser.add_argument("what", metavar="CASES", help="a folder or a list; or the word status or export")
     parser.add_argument("--store", required=True, metavar="URL", help="a file (SQLite), or a PostgreSQL URL")
     parser.add_argument(
-        "--output", type=Path, metavar="DIR", help="where each case gets a folder (default: beside the store's file)"
+        "--output",
+        type=Path,
+        metavar="PATH",
+        help="where each case gets a folder (default: beside the store's file); for export: the table's file",
     )
     add_logic_options(parser)
     parser.add_argument("--modality", choices=("CT", "MR"), help="what the images are, where the files do not say")
@@ -61,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.what in _WORDS:
         with Store(existing(arguments.store)) as store:
-            return _status(store)
+            return _status(store) if arguments.what == "status" else _export(store, arguments.output)
     output = arguments.output or _beside(arguments.store)
     from BottleneckOODLib.atomic_folder import check_writable  # noqa: PLC0415 - keeps --help fast
     from BottleneckOODLib.cli.console import ConsoleProgress, stopping_on_interrupt  # noqa: PLC0415
@@ -118,6 +123,18 @@ def _status(store: Store) -> int:
     print(f"{work.count()} cases: {lights}; {read} read, {held} being read.")
     for waiting in work.page(Wish(state="open"), size=5):
         print(f"  {waiting.light:6s} {waiting.case_id}: {waiting.sentence}")
+    return 0
+
+
+def _export(store: Store, output: Path | None) -> int:
+    from BottleneckOODLib.triage.export import case_rows, write_table  # noqa: PLC0415 - keeps --help fast
+
+    if output is None:
+        message = "The table needs a file; add --output with a name that ends in .csv, .json or .parquet."
+        raise InputError(message)
+    rows = case_rows(store.results())
+    write_table(rows, output)
+    print(f"{len(rows)} cases lie in {output}.")
     return 0
 
 

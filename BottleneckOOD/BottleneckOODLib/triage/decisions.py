@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
 
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
@@ -12,6 +14,10 @@ from BottleneckOODLib.assessment.decision_record import DecisionLog, decision_li
 from BottleneckOODLib.triage.schema import CaseRow, DecisionRow, WorkRow
 from BottleneckOODLib.triage.store import Store, case_number
 
+NO_CLAIM: Mapping[str, Any] = MappingProxyType(
+    {"claimed_by": "", "claimed_at": 0.0, "claimed_until": 0.0, "claimed_blind": False}
+)
+"""The columns of a case that nobody reads."""
 # Stands around each reader's name in the worklist; no name holds it.
 _BETWEEN = "\n"
 
@@ -55,7 +61,7 @@ class StoredDecisions:
             session.execute(
                 update(WorkRow)
                 .where(WorkRow.case == number, WorkRow.claimed_by == reader_name(decision.reader))
-                .values(claimed_by="", claimed_until=0.0)
+                .values(**NO_CLAIM)
             )
 
     def decisions_of(self, case_id: str) -> DecisionLog:

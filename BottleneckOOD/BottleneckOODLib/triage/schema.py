@@ -7,7 +7,7 @@ it can be made anew at any time.
 
 from __future__ import annotations
 
-from sqlalchemy import Float, ForeignKey, Index, Integer, String, Text
+from sqlalchemy import Boolean, Float, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 _NAME, _MOMENT, _HASH = 255, 40, 64
@@ -121,11 +121,14 @@ class WorkRow(Base):
         assessment: Its newest assessment.
         light: That assessment's light.
         unusual: What the queue is sorted by, greatest first.
+        lot: From 0 to 1, drawn from the image's content: which cases a sample holds.
         readings: How many readers have a standing rating on it.
         rating: The last standing rating; empty without one.
         readers: Who has a standing rating on it, between ``|``.
         claimed_by: Who reads it now; empty when nobody does.
-        claimed_until: Until when the claim holds, seconds since 1970.
+        claimed_at: Since when, seconds since 1970.
+        claimed_until: Until when the claim holds.
+        claimed_blind: Whether the reader was given the case without its light.
     """
 
     __tablename__ = "worklist"
@@ -133,11 +136,14 @@ class WorkRow(Base):
     assessment: Mapped[int] = mapped_column(ForeignKey("assessments.number"))
     light: Mapped[str] = mapped_column(String(8))
     unusual: Mapped[float] = mapped_column(Float)
+    lot: Mapped[float] = mapped_column(Float)
     readings: Mapped[int] = mapped_column(Integer, default=0)
     rating: Mapped[str] = mapped_column(String(16), default="")
     readers: Mapped[str] = mapped_column(Text, default="")
     claimed_by: Mapped[str] = mapped_column(String(_NAME), default="")
+    claimed_at: Mapped[float] = mapped_column(Float, default=0.0)
     claimed_until: Mapped[float] = mapped_column(Float, default=0.0)
+    claimed_blind: Mapped[bool] = mapped_column(Boolean, default=False)
     __table_args__ = (
         Index("worklist_by_readings", "readings", "unusual", "case"),
         Index("worklist_by_light", "light", "unusual", "case"),

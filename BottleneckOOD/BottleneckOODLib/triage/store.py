@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -288,7 +289,7 @@ class Store:
             session.flush()
             work = session.get(WorkRow, row.case)
             if work is None:
-                work = WorkRow(case=row.case, readings=0, rating="", readers="", claimed_by="", claimed_until=0.0)
+                work = WorkRow(case=row.case, lot=_lot_of(session, row.case))
                 session.add(work)
             work.assessment, work.light, work.unusual = row.number, row.light, unusualness(row.light, row.score)
 
@@ -337,6 +338,12 @@ def _free_name(session: Session, name: str) -> str:
         number += 1
         free = f"{name[: LONGEST_NAME - 8]}-{number}"
     return free
+
+
+def _lot_of(session: Session, number: int) -> float:
+    content = str(session.scalar(select(CaseRow.content).where(CaseRow.number == number)))
+    # Not the content's own digits: those of a chosen file could be chosen.
+    return int(hashlib.sha256(f"lot {content}".encode()).hexdigest()[:12], 16) / 16**12
 
 
 def _refused(error: SQLAlchemyError) -> str:

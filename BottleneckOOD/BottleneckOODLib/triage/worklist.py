@@ -9,7 +9,7 @@ from typing import Any, Literal
 from sqlalchemy import Select, and_, func, or_, select, update
 
 from BottleneckOODLib.errors import StoreError
-from BottleneckOODLib.triage.decisions import among, reader_name
+from BottleneckOODLib.triage.decisions import NO_CLAIM, among, reader_name
 from BottleneckOODLib.triage.schema import AssessmentRow, CaseRow, WorkRow
 from BottleneckOODLib.triage.store import Store, case_number
 
@@ -28,6 +28,7 @@ class Wish:
         reader: That this reader has rated; empty for any.
         search: Whose name holds this text; empty for any.
         readings: How many readings a case needs until it counts as read.
+        green_share: Which share of the green cases is wanted, 0 to 1; drawn once for each case, so it stays the same.
     """
 
     state: State = "any"
@@ -36,6 +37,7 @@ class Wish:
     reader: str = ""
     search: str = ""
     readings: int = 1
+    green_share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,9 @@ class Waiting:
         readings: How many readers have a standing rating on it.
         rating: The last standing rating; empty without one.
         claimed_by: Who reads it now; empty when nobody does.
+        claimed_at: Since when, seconds since 1970; 0 when nobody does.
+        claimed_until: Until when the claim holds.
+        claimed_blind: Whether that reader was given it without its light.
         after: Where the next page of the queue begins.
     """
 
@@ -62,6 +67,9 @@ class Waiting:
     readings: int
     rating: str
     claimed_by: str
+    claimed_at: float
+    claimed_until: float
+    claimed_blind: bool
     after: tuple[float, int]
 
 
@@ -99,7 +107,13 @@ class Worklist:
             return int(session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0)
 
     def claim_next(
-        self, reader: str, wish: Wish | None = None, *, seconds: float = CLAIM_SECONDS, now: float | None = None
+        self,
+        reader: str,
+        wish: Wish | None = None,
+        *,
+        blind: bool = False,
+        seconds: float = CLAIM_SECONDS,
+        now: float | None = None,
     ) -> Waiting | None:
         """Give a reader the most unusual case that waits, and keep the others from it for a while.
 
@@ -109,6 +123,7 @@ class Worklist:
         Args:
             reader: Who asks; never gets a case that this reader has rated already.
             wish: Which cases; its ``state`` is not looked at.
+            blind: Give it without its light, to be rated first.
             seconds: How long the claim holds.
             now: Seconds since 1970; None asks the clock.
 
@@ -130,14 +145,29 @@ class Worklist:
             if number is None:
                 query = waits.where(free).limit(1).with_for_update(skip_locked=True, of=WorkRow)
                 number = session.scalars(query).first()
-            if number is None:
-                return None
-            session.execute(
-                update(WorkRow)
-                .where(WorkRow.case == number)
-                .values(claimed_by=reader, claimed_until=moment + seconds)
-            )
+                if number is None:
+                    return None
+                taken = {"claimed_by": reader, "claimed_at": moment, "claimed_blind": blind}
+                session.execute(update(WorkRow).where(WorkRow.case == number).values(**taken))
+            session.execute(update(WorkRow).where(WorkRow.case == number).values(claimed_until=moment + seconds))
             return _waiting(session.execute(_queue().where(WorkRow.case == number)).one())
+
+    def at(self, case_id: str) -> Waiting | None:
+        """Where one case stands; None where it has no result yet.
+
+        Raises:
+            StoreError: There is no such case.
+        """
+        with self._store.reading() as session:
+            row = session.execute(_queue().where(WorkRow.case == case_number(session, case_id))).first()
+            return None if row is None else _waiting(row)
+
+    def reveal(self, case_id: str, reader: str) -> None:
+        """Take down that a reader who was given a case without its light has seen it now."""
+        with self._store.writing() as session:
+            number = case_number(session, case_id)
+            mine = update(WorkRow).where(WorkRow.case == number, WorkRow.claimed_by == reader_name(reader))
+            session.execute(mine.values(claimed_blind=False))
 
     def claim(self, case_id: str, reader: str, *, seconds: float = CLAIM_SECONDS, now: float | None = None) -> bool:
         """Claim one case, unless somebody else reads it.
@@ -157,7 +187,7 @@ class Worklist:
                     WorkRow.case == number,
                     or_(WorkRow.claimed_by == "", WorkRow.claimed_by == reader, WorkRow.claimed_until < moment),
                 )
-                .values(claimed_by=reader, claimed_until=moment + seconds)
+                .values(claimed_by=reader, claimed_at=moment, claimed_until=moment + seconds, claimed_blind=False)
                 .returning(WorkRow.case)
             )
             return taken.first() is not None
@@ -168,7 +198,7 @@ class Worklist:
             session.execute(
                 update(WorkRow)
                 .where(WorkRow.case == case_number(session, case_id), WorkRow.claimed_by == reader_name(reader))
-                .values(claimed_by="", claimed_until=0.0)
+                .values(**NO_CLAIM)
             )
 
 
@@ -206,6 +236,8 @@ def _wanted(query: Select[Any], wish: Wish, *, state: bool = True) -> Select[Any
     }
     if state and wish.state in conditions:
         query = query.where(conditions[wish.state])
+    if wish.green_share < 1:
+        query = query.where(or_(WorkRow.light != "green", WorkRow.lot < wish.green_share))
     if wish.light:
         query = query.where(WorkRow.light == wish.light)
     if wish.rating:
@@ -228,5 +260,8 @@ def _waiting(row: Any) -> Waiting:
         work.readings,
         work.rating,
         work.claimed_by,
+        work.claimed_at,
+        work.claimed_until,
+        work.claimed_blind,
         (work.unusual, work.case),
     )

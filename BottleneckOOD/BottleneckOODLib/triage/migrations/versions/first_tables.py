@@ -66,11 +66,14 @@ def upgrade() -> None:
         sa.Column("assessment", sa.Integer, sa.ForeignKey("assessments.number"), nullable=False),
         sa.Column("light", sa.String(8), nullable=False),
         sa.Column("unusual", sa.Float, nullable=False),
+        sa.Column("lot", sa.Float, nullable=False),
         sa.Column("readings", sa.Integer, nullable=False),
         sa.Column("rating", sa.String(16), nullable=False),
         sa.Column("readers", sa.Text, nullable=False),
         sa.Column("claimed_by", sa.String(255), nullable=False),
+        sa.Column("claimed_at", sa.Float, nullable=False),
         sa.Column("claimed_until", sa.Float, nullable=False),
+        sa.Column("claimed_blind", sa.Boolean, nullable=False),
     )
     op.create_index("worklist_by_readings", "worklist", ["readings", "unusual", "case"])
     op.create_index("worklist_by_light", "worklist", ["light", "unusual", "case"])
