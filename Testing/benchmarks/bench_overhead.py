@@ -1,7 +1,8 @@
 """What the OOD work costs over MONAI's SlidingWindowInferer alone: same network, volume and device, in one run.
 
 The work on the bottleneck (hook, pooling, scoring, placing) is one ratio, that with the map of unusual regions another;
-the questions to image and mask, which need no network, stand in a row of their own.
+a pass that pools every encoder stage, whole and in the mask, over one that does not is a third; the questions to image
+and mask, which need no network, stand in a row of their own.
 
 Usage: python Testing/benchmarks/bench_overhead.py [VOLUME] [--repeats 15]
 """
@@ -63,6 +64,12 @@ def main() -> None:
         placed = reference.neighbours(features), reference.place(features)
         return reference.score({"bottleneck": features}), placed, judge.region_map(output)
 
+    def pass_alone() -> object:
+        return segmenter.run(tensor)
+
+    def pass_with_stages() -> object:
+        return segmenter.run(tensor, stages=True)
+
     output = segmenter.run(tensor)
     mask = grid.restore(output.logits, logic.model.labels)
 
@@ -72,20 +79,24 @@ def main() -> None:
         parts = marked_parts(output.logits.argmax(axis=0) > 0, grid.voxel_volume_ml)
         return intensity_histogram(thin, body), body_layout(thin, body), mask_features(mask, volume, body, parts)
 
-    plain(), with_ood(), with_regions()
+    plain(), with_ood(), with_regions(), pass_with_stages()
     alone, ours, ratios, checks = [], [], [], []
     regions: list[float] = []
+    stages: list[float] = []
     for _ in range(arguments.repeats):
         alone.append(seconds(plain))
         ours.append(seconds(with_ood))
         ratios.append(ours[-1] / alone[-1])
         regions.append(seconds(with_regions) / alone[-1])
+        without = seconds(pass_alone)
+        stages.append(seconds(pass_with_stages) / without)
         checks.append(seconds(measured))
     print(
         f"volume {volume.name}, {segmenter.window_count(tensor.shape)} windows, "
         f"{arguments.repeats} pairs, device {segmenter.device}"
     )
     rows = {"inferer alone, s": alone, "with OOD, s": ours, "ratio": ratios, "ratio with regions": regions}
+    rows["ratio with stages"] = stages
     rows["image and mask, s"] = checks
     for name, values in rows.items():
         print(f"{name:18s} min {min(values):.3f}  median {statistics.median(values):.3f}  max {max(values):.3f}")

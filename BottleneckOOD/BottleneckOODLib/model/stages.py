@@ -97,8 +97,7 @@ class StagePool:
             ModelError: A stage did not run, or gives no feature map.
         """
         seen = holds_more_than_air(windows, self._air)
-        winner = logits.argmax(dim=1, keepdim=True)
-        organ = torch.isin(winner, torch.tensor(self._organ_classes, device=winner.device))
+        organ = self._organ(logits)
         for layer, tap in zip(self._layers, self._taps, strict=True):
             tokens = tap.take_on_device()
             occupied = share_of_tokens(seen, tokens.shape[2:])
@@ -108,6 +107,17 @@ class StagePool:
             rows = -1 if count is None else count
             mean, deviation, weight = (moment.cpu().expand(rows, *moment.shape[1:]) for moment in moments)
             self._pooled[layer].append((mean, deviation, weight))
+
+    def _organ(self, logits: torch.Tensor) -> torch.Tensor:
+        """Where the largest class is the organ's, the first of equals; argmax takes many times as long on a CPU."""
+        largest = logits[:, :1]
+        organ = torch.full_like(largest, 0 in self._organ_classes, dtype=torch.bool)
+        for index in range(1, logits.shape[1]):
+            values = logits[:, index : index + 1]
+            larger = values > largest
+            organ = organ | larger if index in self._organ_classes else organ & ~larger
+            largest = torch.maximum(largest, values)
+        return organ
 
     def features(self) -> tuple[StageFeatures, ...]:
         """Every stage, in the order of ``layers``, the windows in the order of the pass."""

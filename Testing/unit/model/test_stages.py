@@ -276,3 +276,16 @@ def test_features_are_plain_data(a_model: ModelFolder) -> None:
     for moments in (stage.occupied, stage.in_mask):
         assert all(value.dtype == np.float32 for value in dataclasses.astuple(moments))
         assert moments.mean.shape == moments.deviation.shape == (len(moments.weight), 16)
+
+
+@pytest.mark.parametrize("organ_classes", [(1,), (2, 3), (0, 4)])
+def test_the_organ_is_where_argmax_says_so_and_the_first_of_equals_wins(organ_classes: tuple[int, ...]) -> None:
+    logits = torch.randint(0, 4, (2, 5, 8, 8, 8), generator=torch.Generator().manual_seed(5)).float()
+    windows = torch.ones(2, 1, 8, 8, 8)
+    network = torch.nn.Sequential(torch.nn.Identity())
+    with StagePool(network, ("0",), AIR, organ_classes) as pool:
+        network(windows)
+        pool.add(windows, logits)
+    (stage,) = pool.features()
+    expected = np.isin(logits.numpy().argmax(axis=1), organ_classes).sum(axis=(1, 2, 3))
+    np.testing.assert_array_equal(stage.in_mask.weight, expected)
