@@ -18,9 +18,11 @@ A case is known by what its image holds: run the same command again and it goes 
 moved or copied meanwhile. Localizers, derived series and segmentations are passed over, each with its reason; a file
 that cannot be read is grey in the queue, with its reason.
 
-The words status and export stand for themselves: "status" tells how far it is, "export" writes one row a case to the
-file --output (.csv, .json or .parquet). A folder of such a name has to be given as ./status."""
-_WORDS = ("status", "export")
+The words status, export and drift stand for themselves: "status" tells how far it is, "export" writes one row a case
+to the file --output (.csv, .json or .parquet), "drift" tells whether the cases have moved away from the reference. A
+folder of such a name has to be given as ./status."""
+_WORDS = ("status", "export", "drift")
+_FALSE_ALARMS = 0.10
 _MOST_LINES = 20
 
 
@@ -35,11 +37,12 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
             "bottleneck-ood triage scans --store triage.db --workers 4",
             "bottleneck-ood triage list.csv --store postgresql://me@server/triage --scheduler tcp://head:8786",
             "bottleneck-ood triage status --store triage.db",
+            "bottleneck-ood triage drift --store triage.db --reference demo",
             "bottleneck-ood triage export --store triage.db --output cases.csv",
         ],
         notes=_NOTES,
     )
-    parser.add_argument("what", metavar="CASES", help="a folder or a list; or the word status or export")
+    parser.add_argument("what", metavar="CASES", help="a folder or a list; or the word status, export or drift")
     parser.add_argument("--store", required=True, metavar="URL", help="a file (SQLite), or a PostgreSQL URL")
     parser.add_argument(
         "--output",
@@ -66,6 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.what in _WORDS:
         with Store(existing(arguments.store)) as store:
+            if arguments.what == "drift":
+                return _drift(store, arguments.model, arguments.reference)
             return _status(store) if arguments.what == "status" else _export(store, arguments.output)
     output = arguments.output or _beside(arguments.store)
     from BottleneckOODLib.atomic_folder import check_writable  # noqa: PLC0415 - keeps --help fast
@@ -115,14 +120,31 @@ def existing(store: str) -> str:
 
 
 def _status(store: Store) -> int:
+    import numpy as np  # noqa: PLC0415 - keeps --help fast
+
+    from BottleneckOODLib.ood.false_alarms import flagged_at  # noqa: PLC0415
     from BottleneckOODLib.triage.worklist import Wish, Worklist  # noqa: PLC0415
 
     work = Worklist(store)
     lights = ", ".join(f"{work.count(Wish(light=light))} {light}" for light in ("red", "grey", "amber", "green"))
     read, held = work.count(Wish(state="read")), work.count(Wish(state="claimed"))
     print(f"{work.count()} cases: {lights}; {read} read, {held} being read.")
+    p_values = np.array([f.p_value for f in store.results() if f.p_value is not None])
+    flags = int(flagged_at(p_values, _FALSE_ALARMS).sum())
+    print(f"By p-value, {flags} can be flagged with at most {_FALSE_ALARMS:.0%} false alarms among them.")
     for waiting in work.page(Wish(state="open"), size=5):
         print(f"  {waiting.light:6s} {waiting.case_id}: {waiting.sentence}")
+    return 0
+
+
+def _drift(store: Store, model: str, reference: str | None) -> int:
+    from BottleneckOODLib.logic import BottleneckOODLogic  # noqa: PLC0415 - keeps --help fast
+    from BottleneckOODLib.reference.scoring import combined_calibration  # noqa: PLC0415
+    from BottleneckOODLib.triage.drift import drift_sentences  # noqa: PLC0415
+
+    spaces = BottleneckOODLogic(model, reference).reference.spaces
+    for sentence in drift_sentences(store.results(), combined_calibration(spaces), store.folders()):
+        print(sentence)
     return 0
 
 

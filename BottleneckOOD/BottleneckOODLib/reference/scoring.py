@@ -127,6 +127,12 @@ def score_case(spaces: Mapping[str, FeatureSpace], features: Mapping[str, FloatA
     )
 
 
+def combined_calibration(spaces: Mapping[str, FeatureSpace]) -> FloatArray:
+    """The reference's own combined scores, each case left out, shape (n,): what a case's score is compared with."""
+    calibrations = {name: space.leave_one_out for name, space in spaces.items()}
+    return largest_scaled({name: 0.0 for name in calibrations}, calibrations)[1]
+
+
 def nearest_cases(
     distances: FloatArray, nearest_leave_one_out: FloatArray, cases: Sequence[NamedCase], k: int
 ) -> tuple[Neighbour, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from pathlib import PurePath
 from types import TracebackType
 
 from sqlalchemy import func, select
@@ -272,6 +273,13 @@ class Store:
         with self.reading() as session:
             for row, case_id in session.execute(query):
                 yield found_in(row, case_id)
+
+    def folders(self) -> dict[str, str]:
+        """Folder in which each case was seen last, by the case's name."""
+        query = select(CaseRow.case_id, PlaceRow.path).join(PlaceRow, PlaceRow.case == CaseRow.number)
+        with self.reading() as session:
+            found = session.execute(query.order_by(PlaceRow.number)).all()
+        return {case_id: str(PurePath(path).parent) for case_id, path in found}
 
     def counts(self) -> dict[str, int]:
         """How many cases, results and decisions there are."""

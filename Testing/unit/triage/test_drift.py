@@ -1,0 +1,49 @@
+"""A drift is told in a sentence that says since when and what to look at."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from BottleneckOODLib.ood.calibration import conformal_p_value
+from BottleneckOODLib.triage.drift import drift_sentences
+from BottleneckOODLib.triage.store import Found
+
+CALIBRATION = np.random.default_rng(0).normal(size=200)
+
+
+def results(scores: np.ndarray) -> list[Found]:
+    def found(number: int, score: float) -> Found:
+        p_value = conformal_p_value(score, CALIBRATION)
+        return Found(f"c{number}", "green", "s", p_value, score, 0.0, f"2026-01-{1 + number % 28:02d}", "", 1.0)
+
+    return [found(number, float(score)) for number, score in enumerate(scores)]
+
+
+def test_a_change_of_scanner_is_dated() -> None:
+    rng = np.random.default_rng(4)
+    told = drift_sentences(results(np.concatenate([rng.normal(size=30), rng.normal(2, 1, size=30)])), CALIBRATION)
+    assert "more unusual since c" in told[0]
+    since = int(told[0].split("since c")[1].split()[0])
+    assert 26 <= since <= 32
+    assert "differ from the 200 reference cases" in told[1]
+
+
+def test_cases_like_the_reference_are_quiet() -> None:
+    told = drift_sentences(results(np.random.default_rng(5).normal(size=60)), CALIBRATION)
+    assert "no drift in 60 cases" in told[0]
+    assert "are not told apart from" in told[1]
+
+
+def test_sources_are_told_apart() -> None:
+    rng = np.random.default_rng(6)
+    scores = np.concatenate([rng.normal(size=20), rng.normal(2, 1, size=20), rng.normal(size=3)])
+    folders = {f"c{n}": ("a", "b", "few")[(n >= 20) + (n >= 40)] for n in range(43)}
+    told = dict(line.split(": ", 1) for line in drift_sentences(results(scores), CALIBRATION, folders)[2:])
+    assert "not told apart" in told["a"]
+    assert "differ from" in told["b"]
+    assert "too few" in told["few"]
+
+
+def test_grey_cases_have_no_say_and_none_is_too_few() -> None:
+    grey = Found("x", "grey", "s", None, None, None, "2026-01-01", "", 1.0)
+    assert drift_sentences([grey] * 50, CALIBRATION)[0] == "Over time: 0 judged cases are too few to say anything."
