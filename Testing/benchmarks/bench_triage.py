@@ -159,6 +159,7 @@ def main() -> None:
                 ("page of one light", lambda _: work.page(Wish(light="red"), size=50), 30),
                 ("search by name", lambda _: work.page(Wish(search="99"), size=50), 10),
                 ("counts of the status", lambda _: [work.count(Wish(light=light)) for light in LIGHTS], 5),
+                ("every case, for a table", lambda _: sum(1 for _ in store.results()), 2),
                 ("claim and decide", read, REPEATS),
             ):
                 middle, longest = milliseconds(run, repeats)

@@ -129,8 +129,7 @@ def _status(store: Store) -> int:
     lights = ", ".join(f"{work.count(Wish(light=light))} {light}" for light in ("red", "grey", "amber", "green"))
     read, held = work.count(Wish(state="read")), work.count(Wish(state="claimed"))
     print(f"{work.count()} cases: {lights}; {read} read, {held} being read.")
-    p_values = np.array([f.p_value for f in store.results() if f.p_value is not None])
-    flags = int(flagged_at(p_values, _FALSE_ALARMS).sum())
+    flags = int(flagged_at(np.array(store.p_values()), _FALSE_ALARMS).sum())
     print(f"By p-value, {flags} can be flagged with at most {_FALSE_ALARMS:.0%} false alarms among them.")
     for waiting in work.page(Wish(state="open"), size=5):
         print(f"  {waiting.light:6s} {waiting.case_id}: {waiting.sentence}")

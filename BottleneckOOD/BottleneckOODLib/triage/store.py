@@ -12,7 +12,7 @@ from types import TracebackType
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.assessment.record import parse_record, record_text
@@ -268,11 +268,18 @@ class Store:
             .join(WorkRow, WorkRow.assessment == AssessmentRow.number)
             .join(CaseRow, CaseRow.number == WorkRow.case)
             .order_by(CaseRow.number)
+            .options(defer(AssessmentRow.record))
             .execution_options(yield_per=500)
         )
         with self.reading() as session:
             for row, case_id in session.execute(query):
                 yield found_in(row, case_id)
+
+    def p_values(self) -> list[float]:
+        """P-value of the newest result of every case that has one."""
+        query = select(AssessmentRow.p_value).join(WorkRow, WorkRow.assessment == AssessmentRow.number)
+        with self.reading() as session:
+            return [p for p in session.scalars(query) if p is not None]
 
     def folders(self) -> dict[str, str]:
         """Folder in which each case was seen last, by the case's name."""

@@ -103,8 +103,10 @@ class Worklist:
     def count(self, wish: Wish | None = None) -> int:
         """How many cases are wanted."""
         with self._store.reading() as session:
-            query = _wanted(select(WorkRow.case).join(CaseRow, CaseRow.number == WorkRow.case), wish or Wish())
-            return int(session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0)
+            query = select(func.count()).select_from(WorkRow)
+            if wish is not None and wish.search:
+                query = query.join(CaseRow, CaseRow.number == WorkRow.case)
+            return int(session.scalar(_wanted(query, wish or Wish()).order_by(None)) or 0)
 
     def claim_next(
         self,
