@@ -77,6 +77,8 @@ def run_show(arguments: argparse.Namespace) -> int:
 
     model = read_model_folder(find_model(arguments.model))
     spacing = " x ".join(f"{s:g}" for s in model.preprocessing.spacing_mm)
+    orientation = model.preprocessing.orientation
+    stored = orientation == "stored"
     rows = {
         "name": model.name,
         "version": model.version,
@@ -84,9 +86,9 @@ def run_show(arguments: argparse.Namespace) -> int:
         "intended use": model.intended_use,
         "modality": model.modality,
         "network": model.network_type,
-        "input": f"{model.preprocessing.orientation}, {spacing} mm, {model.preprocessing.intensity.words()}",
+        "input": f"{'as stored' if stored else orientation}, {spacing} mm, {model.preprocessing.intensity.words()}",
         "window": f"{' x '.join(str(n) for n in model.inference.patch)} voxels, overlap {model.inference.overlap:g}",
-        "network's axes": f"{model.preprocessing.orientation[::-1]}, the first axis first",
+        "network's axes": "the image's" if stored else f"{orientation[::-1]}, the first axis first",
         "labels": ", ".join(f"{name} = {value}" for name, value in model.labels.items()),
         "counted as that": ", ".join(f"{name} = {value}" for name, value in model.merged.items()) or "nothing else",
         "bottleneck": model.bottleneck_layer,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from BottleneckOODLib.cli import adding_options as options
+from BottleneckOODLib.cli import model_add_nnunet
 from BottleneckOODLib.cli.parsing import add_command
 from BottleneckOODLib.errors import InputError
 
@@ -29,6 +30,7 @@ def add_parser(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "add a model of your own",
         [
             "bottleneck-ood model add my-liver --bundle spleen_ct_segmentation --label spleen",
+            "bottleneck-ood model add my-liver --nnunet Dataset297_TotalSegmentator.zip --label liver",
             "bottleneck-ood model add my-liver --network swin_unetr --weights best.pt --modality CT --orientation RAS "
             "--spacing 1.5,1.5,2 --intensity range:-175,250:0,1 --patch 96,96,96 --label liver=1",
             "bottleneck-ood model add my-mr --network seg_resnet --weights best.pt --argument init_filters=16 "
@@ -41,6 +43,7 @@ def add_parser(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     kind = parser.add_mutually_exclusive_group(required=True)
     kind.add_argument("--network", metavar="TYPE", help="a network of MONAI: swin_unetr, unet, dyn_unet, ...")
     kind.add_argument("--bundle", type=Path, metavar="FOLDER", help="a MONAI bundle")
+    model_add_nnunet.add_options(parser, kind)
     parser.add_argument("--weights", type=Path, metavar="FILE", help="safetensors, or a checkpoint of PyTorch")
     parser.add_argument("--ema", action="store_true", help="take the moving average of the weights in the checkpoint")
     parser.add_argument(
@@ -50,7 +53,9 @@ def add_parser(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "--argument", type=options.argument, action="append", metavar="K=V", help="one argument; repeatable"
     )
     parser.add_argument("--modality", type=str.upper, choices=("CT", "MR"), help="what the model was trained on")
-    parser.add_argument("--orientation", type=options.axes, metavar="AXES", help="such as RAS")
+    parser.add_argument(
+        "--orientation", type=options.axes, metavar="AXES", help="such as RAS; with --nnunet, of the image's i, j, k"
+    )
     parser.add_argument(
         "--spacing", type=options.positive_numbers("--spacing"), metavar="A,B,C", help="voxel spacing in mm"
     )
@@ -96,6 +101,8 @@ def add_parser(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 def run_add(arguments: argparse.Namespace) -> int:
     """Add a model."""
+    if arguments.nnunet:
+        return model_add_nnunet.run_nnunet(arguments)
     from BottleneckOODLib.model.adding import add_model, folder_of_new_model  # noqa: PLC0415 - imports torch
 
     for repeatable in ("argument", "label", "merge", "ignore"):

@@ -108,5 +108,9 @@ def loaded(model: ModelFolder, device: torch.device, notes: tuple[str, ...] = ()
         from BottleneckOODLib.model.segmenter import Segmenter  # noqa: PLC0415 - no MONAI for models of others
 
         return Segmenter(model, device, notes)
+    if model.framework == "nnunet":
+        from BottleneckOODLib.model.nnunet import NnunetSegmenter  # noqa: PLC0415 - only for such models
+
+        return NnunetSegmenter(model, device, notes)
     message = f'The model {model.name} is made for the framework "{model.framework}", which this version does not know.'
     raise ModelError(message)

@@ -85,6 +85,7 @@ class ModelFolder:
         fingerprint: SHA-256 of the weights and of what shapes the features.
         demonstration: Whether results must be marked as not for clinical use because the model is a demonstration.
         framework: Whose preprocessing, network and pass it is: ``"monai"`` where the file says nothing.
+        framework_settings: What that framework needs besides, plain data.
         card: Training facts for people to read.
     """
 
@@ -107,6 +108,7 @@ class ModelFolder:
     merged: Mapping[str, int] = field(default_factory=dict)
     interpolated: Interpolated = "logits"
     framework: str = "monai"
+    framework_settings: Mapping[str, Any] = field(default_factory=dict)
     card: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -180,7 +182,7 @@ def fingerprint_of(document: Mapping[str, Any], weights_sha256: str) -> str:
         shaping["output"] = [document["output"], document.get("labels")]
     # Folders that name none keep the fingerprint that they were made with.
     if "framework" in document:
-        shaping["framework"] = document["framework"]
+        shaping["framework"] = [document["framework"], document.get("framework_settings")]
     canonical = json.dumps([weights_sha256, shaping], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode("utf-8")).hexdigest()
 
@@ -231,7 +233,8 @@ def _parse(document: Mapping[str, Any], folder: Path) -> ModelFolder:
         "largest_part_only": isinstance(inference.get("largest_part_only", False), bool),
         "weights": Path(weights_file).name == weights_file and weights_file.endswith(".safetensors"),
         "modality": document["modality"] in ("CT", "MR"),
-        "orientation": _is_orientation(preprocessing["orientation"]),
+        "orientation": _is_orientation(preprocessing["orientation"])
+        or (document.get("framework") == "nnunet" and preprocessing["orientation"] == "stored"),
         "labels": bool(document["labels"]),
     }
     for what, holds in checks.items():
@@ -269,6 +272,7 @@ def _parse(document: Mapping[str, Any], folder: Path) -> ModelFolder:
         fingerprint=_text(document["fingerprint"]),
         demonstration=document.get("demonstration", False) is True,
         framework=_text(document.get("framework", "monai")),
+        framework_settings=dict(document.get("framework_settings", {})),
         card=dict(document.get("card", {})),
     )
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -65,6 +65,8 @@ class SegmenterOutput:
         warnings: What a user should know, such as a fallback to the CPU.
         local: What the local view kept, in the order of the windows; None without one.
         stages: The encoder's stages, pooled in each window, from shallow to deep; empty unless asked for.
+        disagreement: 1 - mean Dice of the organ's masks over pairs of members of the pass: ``"mirroring"`` where the
+            model mirrors its windows, ``"folds"`` where it has several. Higher is more unusual.
     """
 
     logits: Float32Array
@@ -73,6 +75,7 @@ class SegmenterOutput:
     warnings: tuple[str, ...]
     local: Float32Array | None = None
     stages: tuple[StageFeatures, ...] = ()
+    disagreement: Mapping[str, float] = field(default_factory=dict)
 
 
 class Segmenter:
