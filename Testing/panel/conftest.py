@@ -97,19 +97,23 @@ def a_module_widget(open_module: Callable[[Path], Any], repository: Path) -> Any
 
 
 @pytest.fixture
+def a_panel(a_runner: Any, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Any:
+    """The module's panel with a runner that the test speaks for."""
+    monkeypatch.setattr("BottleneckOODLib.worker.client.WorkerClient", lambda _python: a_runner)
+    monkeypatch.setattr("BottleneckOODLib.widgets.installation.installed", lambda: True)
+    return request.getfixturevalue("a_module_widget")
+
+
+@pytest.fixture
 def a_session(
+    a_panel: Any,
     a_runner: Any,
     a_small_ct: Volume,
     make_assessment: Callable[..., Assessment],
     the_application: Host,
-    monkeypatch: pytest.MonkeyPatch,
-    request: pytest.FixtureRequest,
 ) -> PanelSession:
-    """The module's panel with a runner that the test speaks for."""
-    monkeypatch.setattr("BottleneckOODLib.worker.client.WorkerClient", lambda _python: a_runner)
-    monkeypatch.setattr("BottleneckOODLib.widgets.installation.installed", lambda: True)
-    widget = request.getfixturevalue("a_module_widget")
-    return PanelSession(widget, a_runner, the_application.scene, a_small_ct, make_assessment)
+    """The same, as a user has it before them."""
+    return PanelSession(a_panel, a_runner, the_application.scene, a_small_ct, make_assessment)
 
 
 @pytest.fixture

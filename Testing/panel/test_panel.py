@@ -32,14 +32,6 @@ def a_ct(scene: Any, a_small_ct: Volume, name: str = "abdomen") -> Any:
 
 
 @pytest.fixture
-def a_panel(a_runner: Any, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Any:
-    """The panel with a runner that the test speaks for."""
-    monkeypatch.setattr("BottleneckOODLib.worker.client.WorkerClient", lambda _python: a_runner)
-    monkeypatch.setattr("BottleneckOODLib.widgets.installation.installed", lambda: True)
-    return request.getfixturevalue("a_module_widget")
-
-
-@pytest.fixture
 def a_chosen_ct(a_panel: Any, the_application: Any, a_small_ct: Volume) -> Any:
     node = a_ct(the_application.scene, a_small_ct)
     a_panel.ui.volumeSelector.setCurrentNode(node)

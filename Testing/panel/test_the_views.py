@@ -20,14 +20,6 @@ MakeAssessment = Callable[..., Assessment]
 
 
 @pytest.fixture
-def a_panel(a_runner: Any, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Any:
-    """The panel with a runner that the test speaks for."""
-    monkeypatch.setattr("BottleneckOODLib.worker.client.WorkerClient", lambda _python: a_runner)
-    monkeypatch.setattr("BottleneckOODLib.widgets.installation.installed", lambda: True)
-    return request.getfixturevalue("a_module_widget")
-
-
-@pytest.fixture
 def a_shown_case(
     a_panel: Any, a_runner: Any, the_application: Any, a_small_ct: Volume, make_assessment: MakeAssessment
 ) -> Any:

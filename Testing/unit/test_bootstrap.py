@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ctypes.util
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -112,12 +113,31 @@ def test_every_step_of_the_tests_runs_and_the_first_failure_decides(
     bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran: list[list[str]] = []
+    threads: list[str] = []
 
-    def call(command: list[str], **_options: object) -> int:
+    def call(command: list[str], *, env: dict[str, str], **_options: object) -> int:
         ran.append(command)
+        threads.append(env["OMP_NUM_THREADS"])
         return {1: 3, 3: 7}.get(len(ran) - 1, 0)
 
     monkeypatch.setattr(subprocess, "call", call)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert bootstrap.run_tests(Path("python"), ["-x"]) == 3
     assert len(ran) == 4
     assert ran[3][-1] == "-x"
+    assert threads == ["1"] * 4
+
+
+@pytest.mark.parametrize(("cores", "processes"), [(1, "0"), (2, "2"), (64, "4")])
+def test_the_tests_share_the_cores_and_the_user_s_own_choice_comes_last(
+    bootstrap: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    calls: list[list[str]],
+    cores: int,
+    processes: str,
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _process: set(range(cores)), raising=False)
+    assert bootstrap.run_tests(Path("python"), ["-n", "0"]) == 0
+    chosen = calls[3]
+    assert [chosen[at + 1] for at, word in enumerate(chosen) if word == "-n"] == [processes, "0"]
+    assert chosen[chosen.index("--dist") + 1] == "loadfile"

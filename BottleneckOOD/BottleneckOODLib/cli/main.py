@@ -9,12 +9,12 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from BottleneckOODLib.cli import assess, completion, demo, embed, evaluate, model, reference, review, triage
+from BottleneckOODLib.cli import assess, benchmark, completion, demo, embed, evaluate, model, reference, review, triage
 from BottleneckOODLib.errors import Cancelled, UserError
 from BottleneckOODLib.version import __version__
 
 DONE, FAILED, WRONG_INPUT, STOPPED = 0, 1, 2, 130
-VERBS = (demo, assess, model, reference, embed, evaluate, triage, review, completion)
+VERBS = (demo, assess, model, reference, embed, evaluate, benchmark, triage, review, completion)
 
 _DESCRIPTION = """\
 Segments the liver and tells how unusual the case is among the training cases, by the distance of the network's

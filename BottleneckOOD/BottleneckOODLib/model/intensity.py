@@ -9,7 +9,6 @@ from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
-import SimpleITK as sitk
 
 Float32Array = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
@@ -178,6 +177,8 @@ class BiasFieldStep:
     """
 
     def apply(self, array: Float32Array) -> Float32Array:
+        import SimpleITK as sitk  # noqa: PLC0415 - a model's settings are read where no image is
+
         low = float(array.min())
         # N4 takes logarithms: everything is lifted above 0 for it, and comes down again after it.
         lifted = sitk.GetImageFromArray(np.asarray(array - low + 1, dtype=np.float32))
@@ -312,6 +313,8 @@ def _voxels(array: Float32Array, over: Over) -> BoolArray:
         return np.ones(array.shape, dtype=bool)
     if over == "nonzero":
         return np.asarray(array != 0)
+    import SimpleITK as sitk  # noqa: PLC0415 - a model's settings are read where no image is
+
     inside = sitk.OtsuThreshold(sitk.GetImageFromArray(array), 0, 1)
     return np.asarray(sitk.GetArrayFromImage(inside) > 0)
 

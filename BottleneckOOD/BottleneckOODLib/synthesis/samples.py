@@ -73,18 +73,19 @@ def _unusual() -> SyntheticCase:
     return replace(case, volume=volume, liver=labels, facts={**case.facts, "made_unusual": "yes"})
 
 
-def reference_cases(n: int, seed: int, *, real: Sequence[Anatomy] = ()) -> Iterator[SyntheticCase]:
+def reference_cases(n: int, seed: int, *, real: Sequence[Anatomy] = (), first: int = 0) -> Iterator[SyntheticCase]:
     """Varied cases for the demo reference: thin and tall, with and without contrast, table, arms and noise.
 
     Args:
         n: How many.
         seed: The same seed gives the same cases, each the same whatever ``n`` is.
         real: Anatomies of labelled scans; a third of the cases are deformed copies of them when there are any.
+        first: Number of the first case that is made; those before are skipped.
 
     Yields:
         Cases, one at a time.
     """
-    for index in range(n):
+    for index in range(first, n):
         rng = np.random.default_rng((seed, index))
         anatomy = real[int(rng.integers(len(real)))] if real and rng.random() < 0.33 else None
         thickness = float(
