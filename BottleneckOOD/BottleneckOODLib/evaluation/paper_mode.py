@@ -28,8 +28,9 @@ def published_digits(scores: FloatArray, failed: BoolArray, exact: FailureMetric
         Woodland et al., MELBA 2024:020, published code: areas by scikit-learn, of scores scaled to 0 to 1.
     """
     values = {name: float(getattr(exact, name)[0]) for name in ("auroc", "auprc", "fpr90")}
-    # Between two digits the last bit of the sum decides, so there the same sum is taken.
-    if any(abs(values[name] * 10**DIGITS % 1 - 0.5) < _NEAR_A_HALF for name in ("auroc", "auprc")):
+    # Between two digits the last bit of the sum decides, so there the same sum is taken; equal scores have no scale.
+    between = any(abs(values[name] * 10**DIGITS % 1 - 0.5) < _NEAR_A_HALF for name in ("auroc", "auprc"))
+    if between and scores.max() > scores.min():
         from sklearn import metrics  # noqa: PLC0415 - takes a second; only for these
 
         scaled = (scores - scores.min()) / (scores.max() - scores.min())

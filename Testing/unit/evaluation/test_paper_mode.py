@@ -141,6 +141,15 @@ def test_rounding_is_the_published_one_also_between_two_digits(n_id: int, n_ood:
     assert tuple(ours.values()) == published_metrics(scores[~failed], scores[failed])
 
 
+@pytest.mark.parametrize(("n_id", "n_ood"), [(21, 3), (20, 20)])
+def test_scores_that_are_all_alike_tell_nothing_also_between_two_digits(n_id: int, n_ood: int) -> None:
+    """Passes with dropout that was never switched on are equal: nothing is scaled by a range of zero."""
+    scores, failed = np.zeros(n_id + n_ood), np.arange(n_id + n_ood) >= n_id
+    ours = published_digits(scores, failed, failure_metrics(scores, 1 - 0.1 * failed, failed))
+    assert ours["auroc"] == 0.5
+    assert ours["auprc"] == pytest.approx(n_ood / (n_id + n_ood), abs=0.0051)
+
+
 @given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=40))
 def test_the_threshold_is_the_linear_quantile_of_the_failed(values: list[float]) -> None:
     scores = np.array([*values, 5.0])
