@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import pkgutil
 import warnings
 from typing import Any
 
@@ -38,19 +39,24 @@ class PyODDetector:
     @staticmethod
     def _class_of(model: str) -> Any:
         try:
-            importlib.import_module("pyod.models")
+            models = importlib.import_module("pyod.models")
         except ImportError:
             message = f"The detector {model} needs PyOD, which is not installed; run: pip install pyod"
             raise DependencyError(message) from None
         # A name reaches the import machinery only as one module of that folder.
         module_name = model.lower() if model.isidentifier() else ""
+        # A module's name may part words that its class joins: feature_bagging and FeatureBagging.
+        plain = module_name.replace("_", "")
+        for one in pkgutil.iter_modules(getattr(models, "__path__", ())):
+            if one.name.replace("_", "") == plain:
+                module_name = one.name
         try:
             with warnings.catch_warnings():
                 # What PyOD's own packages deprecate is not the user's to mend.
                 warnings.simplefilter("ignore")
                 module = importlib.import_module(f"pyod.models.{module_name}") if module_name else None
-            by_lower_case = {name.lower(): name for name, value in vars(module).items() if inspect.isclass(value)}
-            return getattr(module, by_lower_case[model.lower()])
+            classes = {name.lower().replace("_", ""): one for name, one in vars(module).items() if inspect.isclass(one)}
+            return classes[plain]
         except (ImportError, AttributeError, KeyError, TypeError):
             message = f"PyOD has no detector {model}, or lacks a package for it; see PyOD's list of detectors."
             raise DependencyError(message) from None

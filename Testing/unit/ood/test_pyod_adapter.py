@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -25,6 +26,19 @@ def test_only_pyod_s_own_detectors_are_loaded(name: str, monkeypatch: pytest.Mon
         monkeypatch.setitem(sys.modules, module, ModuleType(module))
     with pytest.raises(DependencyError, match="no detector"):
         PyODDetector(name)
+
+
+@pytest.mark.parametrize("name", ["TwoWords", "twowords", "two_words"])
+def test_a_class_is_found_whose_module_parts_its_words(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "two_words.py").write_text("class TwoWords:\n    pass\n\nclass TwoWordsModel:\n    pass\n")
+    for module in ("pyod", "pyod.models"):
+        monkeypatch.setitem(sys.modules, module, ModuleType(module))
+    monkeypatch.setattr(sys.modules["pyod.models"], "__path__", [str(tmp_path)], raising=False)
+    monkeypatch.delitem(sys.modules, "pyod.models.two_words", raising=False)
+    assert PyODDetector(name).model == "TwoWords"
+    monkeypatch.delitem(sys.modules, "pyod.models.two_words")
 
 
 def test_settings_reach_the_detector_and_each_case_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
