@@ -58,11 +58,13 @@ class CaseForReference:
         case_id: Its name in the reference.
         load: Reads the image and, when there are labels, the true mask.
         facts: Acquisition facts to keep with it, no identifiers.
+        labelled: Whether it is known to have labels before it is read.
     """
 
     case_id: str
     load: Callable[[], tuple[Volume, LabelVolume | None]]
     facts: Mapping[str, str] = field(default_factory=dict)
+    labelled: bool = False
 
 
 class BottleneckOODLogic:

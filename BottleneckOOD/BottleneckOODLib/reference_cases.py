@@ -95,4 +95,4 @@ def _case(image: Path, label: Path | None, case_id: str, facts: dict[str, str]) 
             raise InputError(message)
         return volume, truth
 
-    return CaseForReference(case_id or case_id_of(image), load, facts)
+    return CaseForReference(case_id or case_id_of(image), load, facts, labelled=label is not None)

@@ -51,6 +51,7 @@ def test_labels_come_with_their_image(tmp_path: Path) -> None:
     _, truth = case.load()
     assert truth is not None
     assert int((truth.labels > 0).sum()) == 4 * 5 * 6
+    assert case.labelled
 
 
 def test_labels_of_another_size_are_refused_when_they_are_read(tmp_path: Path) -> None:

@@ -58,10 +58,12 @@ class EmbeddingFolder:
         self._begin({"schema_version": SCHEMA_VERSION, **facts})
         self._records = self._read_records()
 
-    def has(self, case_id: str, parts: tuple[str, ...]) -> bool:
-        """Whether these parts of a case are there."""
+    def has(self, case_id: str, parts: tuple[str, ...], *, labelled: bool = False) -> bool:
+        """Whether these parts of a case are there, and the outcome of one that has labels."""
         record = self._records.get(case_id)
-        return record is not None and set(parts) <= set(record.parts)
+        if record is None or (labelled and record.outcomes is None):
+            return False
+        return set(parts) <= set(record.parts)
 
     def write(self, case_id: str, folder: str, array: npt.NDArray[Any], member: str | None = None) -> None:
         """Save an array of a case, or one of several under the case's name.
@@ -80,14 +82,16 @@ class EmbeddingFolder:
         """
         before = self._records.get(record.case_id)
         parts = sorted({*record.parts, *(before.parts if before else ())})
+        # A list without labels adds parts; the outcomes that an earlier one gave still hold.
+        outcomes = before.outcomes if record.outcomes is None and before else record.outcomes
         document = {
             "case_id": record.case_id,
             "parts": parts,
-            "outcomes": None if record.outcomes is None else dict(record.outcomes),
+            "outcomes": None if outcomes is None else dict(outcomes),
             "empty": record.empty,
         }
         self._write_text(self.path / CASES / f"{record.case_id}.json", _as_json(document))
-        self._records[record.case_id] = CaseRecord(record.case_id, tuple(parts), record.outcomes, record.empty)
+        self._records[record.case_id] = CaseRecord(record.case_id, tuple(parts), outcomes, record.empty)
         self.write_performance()
 
     def write_performance(self) -> None:

@@ -115,7 +115,7 @@ def embed_cases(
     facts = {"model": model.name, "fingerprint": model.fingerprint, "measurements": MEASUREMENTS, "stages": stages}
     folder = EmbeddingFolder(output, facts)
     parts = plan.parts(len(stages))
-    waiting = [case for case in cases if not folder.has(case.case_id, parts)]
+    waiting = [case for case in cases if not folder.has(case.case_id, parts, labelled=case.labelled)]
     outer = ProgressReporter(progress, cancel, {_RUNNING: 1.0})
     left_out: list[str] = []
     empty: list[str] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,22 @@ def test_the_table_has_the_outcomes_of_cases_with_labels_only(
     mask = measured_case(volume, a_segmenter, "mean").segmentation.labels > 0
     assert float(table["with"]["DICE_Score"]) == pytest.approx(dice(mask, truth.labels > 0), abs=1e-6)
     assert float(table["with"]["HD"]) >= float(table["with"]["SD"]) > 0
+
+
+def test_labels_that_come_later_are_measured_and_stay(
+    a_segmenter: Segmenter, a_case: MakeCase, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    embed(a_segmenter, [a_case("one", labelled=False)], out)
+    later = replace(a_case("one"), labelled=True)
+    report = embed(a_segmenter, [later], out)
+    assert (report.embedded, report.labelled) == (1, 1)
+    table = outcomes_of(out)
+    # A list without labels, given for another part, does not take the outcome away.
+    embed(a_segmenter, [a_case("one", labelled=False)], out, logits=True)
+    assert outcomes_of(out) == table
+    assert list(table) == ["one"]
+    assert embed(a_segmenter, [later], out).kept == 1
 
 
 def test_a_second_run_adds_nothing_and_runs_no_model(
