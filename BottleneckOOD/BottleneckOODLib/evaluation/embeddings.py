@@ -20,6 +20,7 @@ _IMAGE_SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha", ".mhd", ".dc
 _SHAPES = "(windows, C, z, y, x), (C, z, y, x) or (d,)"
 _ALLOWED = (1, 2, 4, 5)
 LEAST_TRAINING_CASES = 5
+_NUMPY_MAGIC = b"\x93NUMPY"
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,14 +86,7 @@ def read_embeddings(folder: Path, windows: str, read_tensor: ReadTensor) -> Embe
 
 
 def _read_one(path: Path, windows: str, read_tensor: ReadTensor) -> Array:
-    if path.suffix.lower() == ".npy":
-        try:
-            array = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError):
-            message = f"The file {path} cannot be read as an array; save it again with numpy.save, as numbers only."
-            raise EvaluationError(message) from None
-    else:
-        array = read_tensor(path)
+    array = read_npy(path) if path.suffix.lower() == ".npy" else read_tensor(path)
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
         message = f"The file {path} holds no array of numbers; save the embedding as floats."
         raise EvaluationError(message)
@@ -104,6 +98,29 @@ def _read_one(path: Path, windows: str, read_tensor: ReadTensor) -> Array:
         message = f"The embedding {path} holds a value that is not a finite number; make it again or leave it out."
         raise EvaluationError(message)
     return np.asarray(pool_windows(values, windows))
+
+
+def read_npy(path: Path, *, mapped: bool = False) -> Array:
+    """Read an array that numpy saved; nothing in it is run.
+
+    Args:
+        path: The file.
+        mapped: Only what is looked at is read, so that a volume need not fit into memory twice.
+
+    Raises:
+        EvaluationError: It is no such file.
+    """
+    try:
+        with path.open("rb") as stream:
+            # numpy would take an archive for several arrays, and leaves a broken one open.
+            is_array = stream.read(len(_NUMPY_MAGIC)) == _NUMPY_MAGIC
+        if is_array:
+            array: Array = np.load(path, allow_pickle=False, mmap_mode="r" if mapped else None)
+            return array
+    except (OSError, ValueError, EOFError):
+        pass
+    message = f"The file {path} cannot be read as an array; save it again with numpy.save, as numbers only."
+    raise EvaluationError(message)
 
 
 def _check_same_shape(first_path: Path, first: Array, path: Path, case: Array) -> None:

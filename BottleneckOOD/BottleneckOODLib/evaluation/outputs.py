@@ -11,7 +11,7 @@ import scipy.special
 
 from BottleneckOODLib.errors import EvaluationError
 from BottleneckOODLib.evaluation.cohort import Cohort
-from BottleneckOODLib.evaluation.embeddings import SUFFIXES, ReadTensor, case_name
+from BottleneckOODLib.evaluation.embeddings import SUFFIXES, ReadTensor, case_name, read_npy
 from BottleneckOODLib.evaluation.feature_sets import check_same_names
 from BottleneckOODLib.evaluation.settings import PAPER, PROBABILITIES, Settings
 from BottleneckOODLib.ood.output_scores import ensemble_scores, output_scores, paper_output_scores
@@ -117,15 +117,7 @@ def read_case(files: tuple[Path, ...], settings: Settings, read_tensor: ReadTens
 
 
 def _read_one(path: Path, settings: Settings, read_tensor: ReadTensor) -> AnyFloats:
-    if path.suffix.lower() == ".npy":
-        try:
-            # Only what is looked at is read, so that a volume need not fit into memory twice.
-            array = np.load(path, allow_pickle=False, mmap_mode="r")
-        except (OSError, ValueError, EOFError):
-            message = f"The file {path} cannot be read as an array; save it again with numpy.save, as numbers only."
-            raise EvaluationError(message) from None
-    else:
-        array = read_tensor(path)
+    array = read_npy(path, mapped=True) if path.suffix.lower() == ".npy" else read_tensor(path)
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
         message = f"The file {path} holds no array of numbers; save the output as floats."
         raise EvaluationError(message)

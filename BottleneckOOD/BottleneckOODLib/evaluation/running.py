@@ -133,7 +133,7 @@ def evaluate(
         raise OutputError(message)
     inputs, settings, left_out = _as_the_mode_has_it(inputs, settings)
     cohort = _read(inputs, settings, read_tensor)
-    further = _read_further(inputs, cohort, read_tensor)
+    further = _read_further(inputs, settings, cohort, read_tensor)
     grid = make_grid(settings, cohort, *further.tasks())
     identity = _identity(cohort, settings, further)
     _check_same_cases(runs, output, settings.mode, identity["cases"])
@@ -186,6 +186,9 @@ def _as_the_mode_has_it(inputs: Inputs, settings: Settings) -> tuple[Inputs, Set
         return inputs, settings, []
     left_out = []
     detectors = tuple(name for name in settings.detectors if name in PAPER_DETECTORS)
+    if not detectors:
+        message = "Paper mode has the detectors knn and md only; give one of them with --detectors, or another mode."
+        raise EvaluationError(message)
     if len(detectors) < len(settings.detectors) or inputs.classes:
         left_out.append("Detectors other than knn and md left out: the paper has none.")
     if inputs.features:
@@ -193,9 +196,12 @@ def _as_the_mode_has_it(inputs: Inputs, settings: Settings) -> tuple[Inputs, Set
     return replace(inputs, features=(), classes=None), replace(settings, detectors=detectors), left_out
 
 
-def _read_further(inputs: Inputs, cohort: Cohort, read_tensor: ReadTensor) -> _Further:
+def _read_further(inputs: Inputs, settings: Settings, cohort: Cohort, read_tensor: ReadTensor) -> _Further:
     if inputs.train_outputs and not inputs.test_outputs:
         message = "Outputs of training cases were given and none of test cases; add --test-outputs."
+        raise EvaluationError(message)
+    if settings.temperatures and not inputs.test_outputs:
+        message = "A temperature was given and no outputs that it is for; add --test-outputs, or leave the temperature."
         raise EvaluationError(message)
     outputs = find_outputs(inputs.test_outputs, inputs.train_outputs, cohort) if inputs.test_outputs else None
     return _Further(outputs, tuple(read_feature_set(one, cohort, read_tensor) for one in inputs.features))
@@ -218,6 +224,8 @@ def _output_notes(settings: Settings, cohort: Cohort, outputs: Outputs | None) -
         notes.append("Without outputs of training cases, scores of outputs have no threshold and flag nothing.")
     elif settings.mode != PAPER:
         notes.append("A network is surer of the cases that it was trained on: a threshold from them flags too many.")
+    if outputs.n_members > 1 and settings.temperatures:
+        notes.append("The temperature took no part: scores of several outputs have none.")
     if outputs.n_members == 1 and settings.mode == PAPER and len(temperatures_of(settings, cohort, outputs)) > 1:
         notes.append("The temperature of softmax and energy is the best on the test cases, as published.")
     return notes

@@ -109,12 +109,14 @@ def run_outputs(
             report(done / n_cases)
             stamps = stamp(files)
             record = unfinished.kept_case(f"{side}-{index}")
-            if record is None or record["stamps"] != stamps:
+            # Outputs of training cases that come or go change which temperatures are tried.
+            if record is None or [record["stamps"], record.get("temperatures")] != [stamps, list(temperatures)]:
                 read = read_case(files, settings, read_tensor)
                 started = time.perf_counter()
                 scores = scores_of_case(read, settings, temperatures)
                 record = {
                     "stamps": stamps,
+                    "temperatures": list(temperatures),
                     "classes": len(read[0]),
                     "seconds": time.perf_counter() - started,
                     "scores": [list(score) for score in scores],

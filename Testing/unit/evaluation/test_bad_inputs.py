@@ -78,6 +78,11 @@ FAULTS: dict[str, tuple[Callable[..., object], dict[str, object], str]] = {
         {},
         r"002\.npy has shape \(2, 3, 3\)",
     ),
+    "a broken archive": (
+        lambda f: (f.inputs.test / "1.2.840.002.npy").write_bytes(b"PK\x03\x04 broken off"),
+        {},
+        r"002\.npy cannot be read as an array",
+    ),
     "objects": (
         lambda f: np.save(f.inputs.test / "1.2.840.002.npy", np.array([RunsCode()]), allow_pickle=True),
         {},

@@ -101,7 +101,7 @@ def test_paper_mode_leaves_out_what_the_paper_has_not_and_says_so(
     assert not of(rows, "shape")
     assert "Further features left out: the paper has none." in notes
     assert "Detectors other than knn and md left out: the paper has none." in notes
-    with pytest.raises(EvaluationError, match="Nothing of what was asked for fits"):
+    with pytest.raises(EvaluationError, match="Paper mode has the detectors knn and md only"):
         a_cohort.run(tmp_path / "other", reducers=("none",), mode="paper", detectors=("robust_z",))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -249,6 +250,42 @@ def test_a_stopped_evaluation_does_not_read_finished_cases_again(
     assert not list((tmp_path / "out").glob("unfinished*"))
 
 
+@pytest.mark.parametrize("with_training_outputs_first", [True, False])
+def test_outputs_of_training_cases_may_come_or_go_before_it_goes_on(
+    with_training_outputs_first: bool, a_cohort: Any, tmp_path: Path, results: Callable[[Path], Rows]
+) -> None:
+    """Which temperatures are tried depends on them, and so does what was kept of a case."""
+    with_them = add_outputs(a_cohort)
+    a_cohort.write_table(
+        [
+            *([name, dice] for name, dice in zip(a_cohort.names, a_cohort.dice, strict=True)),
+            *([name, 0.9 if n % 2 else 0.99] for n, name in enumerate(a_cohort.train_names)),
+        ],
+        ("filename", "DICE_Score"),
+    )
+    without = replace(with_them, train_outputs=None)
+    first, then = (with_them, without) if with_training_outputs_first else (without, with_them)
+    last = first.test_outputs / f"{max(a_cohort.names)}.npy"
+    whole = last.read_bytes()
+    last.write_bytes(b"")
+    a_cohort.inputs = first
+    with pytest.raises(EvaluationError):
+        a_cohort.run(tmp_path / "out", reducers=("none",))
+    last.write_bytes(whole)
+    a_cohort.inputs = then
+    a_cohort.run(tmp_path / "out", reducers=("none",), resume=True)
+    n_temperatures = 1 if with_training_outputs_first else len(PAPER_TEMPERATURES)
+    assert len(of(results(tmp_path / "out"), "msp")) == 3 * n_temperatures
+
+
+def test_a_temperature_that_nothing_takes_is_told(a_cohort: Any, tmp_path: Path) -> None:
+    with pytest.raises(EvaluationError, match=r"no outputs that it is for; add --test-outputs"):
+        a_cohort.run(tmp_path / "out", reducers=("none",), temperatures=(2.0,))
+    add_outputs(a_cohort, members=2)
+    notes = a_cohort.run(tmp_path / "out", reducers=("none",), temperatures=(2.0,))
+    assert any("temperature took no part" in note for note in notes)
+
+
 def save(name: str, array: np.ndarray) -> Callable[[Any], object]:
     return lambda files: np.save(files.inputs.test_outputs / f"{name}.npy", array, allow_pickle=True)
 
@@ -263,6 +300,10 @@ FAULTS: dict[str, tuple[Callable[..., object], str]] = {
     "no volume": (save(CASE, np.zeros(4)), rf"{CASE}\.npy has shape \(4,\); expected"),
     "empty": (save(CASE, np.zeros((0, 3, 3))), rf"{CASE}\.npy has shape"),
     "other classes": (save(CASE, np.zeros((4, *VOLUME))), rf"has 1 classes, but .*{CASE}\.npy has 4"),
+    "a broken archive": (
+        lambda f: (f.inputs.test_outputs / f"{CASE}.npy").write_bytes(b"PK\x03\x04 broken off"),
+        rf"{CASE}\.npy cannot be read as an array",
+    ),
     "code": (save(CASE, np.array([print])), rf"{CASE}\.npy cannot be read as an array"),
     "text": (save(CASE, np.array(["a"])), rf"{CASE}\.npy holds no array of numbers"),
     "files and folders": (lambda f: (f.inputs.test_outputs / "x").mkdir(), r"holds files and folders"),
