@@ -57,6 +57,13 @@ class PyODDetector:
                 module = importlib.import_module(f"pyod.models.{module_name}") if module_name else None
             classes = {name.lower().replace("_", ""): one for name, one in vars(module).items() if inspect.isclass(one)}
             return classes[plain]
+        except ModuleNotFoundError as error:
+            lacking = str(error.name)
+            if lacking.startswith("pyod."):
+                message = f"PyOD has no detector {model}; see PyOD's list of detectors."
+            else:
+                message = f"PyOD's {model} needs the package {lacking}, which is not installed; install or leave it."
+            raise DependencyError(message) from None
         except (ImportError, AttributeError, KeyError, TypeError):
             message = f"PyOD has no detector {model}, or lacks a package for it; see PyOD's list of detectors."
             raise DependencyError(message) from None

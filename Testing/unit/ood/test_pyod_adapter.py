@@ -41,6 +41,15 @@ def test_a_class_is_found_whose_module_parts_its_words(
     monkeypatch.delitem(sys.modules, "pyod.models.two_words")
 
 
+def test_a_package_that_a_detector_lacks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "picky.py").write_text("import no_such_package_for_picky\n")
+    for module in ("pyod", "pyod.models"):
+        monkeypatch.setitem(sys.modules, module, ModuleType(module))
+    monkeypatch.setattr(sys.modules["pyod.models"], "__path__", [str(tmp_path)], raising=False)
+    with pytest.raises(DependencyError, match="PyOD's Picky needs the package no_such_package_for_picky, which is not"):
+        PyODDetector("Picky")
+
+
 def test_settings_reach_the_detector_and_each_case_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     class Batch:
         def __init__(self, power: int) -> None:
