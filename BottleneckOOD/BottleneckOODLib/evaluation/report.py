@@ -48,7 +48,7 @@ svg { max-width: 100%; height: auto; }
 }
 """
 _METRICS = {"auroc": "AUROC", "auprc": "AUPRC", "fpr90": "FPR at 90% TPR", "pearson": "Pearson", "aurc": "AURC"}
-_MEASURES = (*_METRICS.values(), "Dice gained", "cases in / out")
+_GAINED = {"dice_gained": "Dice gained", "hd_gained": "HD gained, mm", "sd_gained": "SD gained, mm"}
 _MODE_WORDS = {
     DEPLOYABLE: "deployable: fitted on training cases only, one test case at a time, picked without the test cases",
     PAPER: "paper: as published, maps fitted on test cases too, threshold and pick from the test cases",
@@ -69,7 +69,7 @@ def report_page(folder: Path) -> str:
         _introduction(runs, modes),
         _warnings({mode: _notes(runs[mode], [row for row in rows if row["mode"] == mode]) for mode in modes}),
         "<h2>The configuration that was picked</h2>",
-        _table(["mode and configuration", *_MEASURES], _picked_lines(rows, modes)),
+        _table(["mode and configuration", *_measures(rows)], _picked_lines(rows, modes)),
         _side_by_side(rows, modes),
         _curves(folder, rows, modes),
         *(_every_configuration(rows, mode) for mode in modes),
@@ -125,7 +125,7 @@ def _picked_lines(rows: Rows, modes: Sequence[str]) -> list[list[str]]:
     for mode in modes:
         picked = [row for row in rows if row["mode"] == mode and row["picked"]]
         if picked:
-            lines.append([f"{_text(mode)}: {_name(picked[0])}", *_figures(picked), *_rest(picked)])
+            lines.append([f"{_text(mode)}: {_name(picked[0])}", *_figures(picked), *_rest(picked, rows)])
     return lines
 
 
@@ -179,8 +179,8 @@ def _every_configuration(rows: Rows, mode: str) -> str:
     for row in rows:
         if row["mode"] == mode:
             groups.setdefault(_name(row), []).append(row)
-    lines = [[name, *_figures(group), *_rest(group), _plain(group, "seconds")] for name, group in groups.items()]
-    head = ["configuration", *_MEASURES, "seconds"]
+    lines = [[name, *_figures(group), *_rest(group, rows), _plain(group, "seconds")] for name, group in groups.items()]
+    head = ["configuration", *_measures(rows), "seconds"]
     summary = f"<summary>All {len(groups)} configurations, {_text(mode)} mode</summary>"
     return f"<details>{summary}{_table(head, lines)}</details>"
 
@@ -222,8 +222,18 @@ def _figures(group: Rows) -> list[str]:
     return [_cell(group, metric) for metric in _METRICS]
 
 
-def _rest(group: Rows) -> list[str]:
-    return [_cell(group, "dice_gained"), f"{_text(group[0]['n_id'])} / {_text(group[0]['n_ood'])}"]
+def _known_gains(rows: Rows) -> list[str]:
+    """Which outcomes the table of performance had."""
+    return [column for column in _GAINED if any(row[column] for row in rows)]
+
+
+def _measures(rows: Rows) -> list[str]:
+    return [*_METRICS.values(), *(_GAINED[column] for column in _known_gains(rows)), "cases in / out"]
+
+
+def _rest(group: Rows, rows: Rows) -> list[str]:
+    counts = f"{_text(group[0]['n_id'])} / {_text(group[0]['n_ood'])}"
+    return [*(_cell(group, column) for column in _known_gains(rows)), counts]
 
 
 def _cell(group: Rows, metric: str) -> str:

@@ -55,6 +55,24 @@ def parsed(page: str) -> Balanced:
     return reader
 
 
+def test_each_outcome_of_the_table_has_what_rejecting_gains_and_no_other(
+    tmp_path: Path, make_cohort_files: Callable[..., object]
+) -> None:
+    files = make_cohort_files(tmp_path / "cohort")
+    rows = [[name, dice, 30 * (1 - dice)] for name, dice in zip(files.names, files.dice, strict=True)]
+    files.write_table(rows, ("filename", "DICE_Score", "HD"))
+    files.run(tmp_path / "out", mode="paper", reducers=("none",))
+    told = parsed((tmp_path / "out" / "report.html").read_text(encoding="utf-8")).text
+    assert told.count("Dice gained") == told.count("HD gained, mm") == 2
+    assert "SD gained" not in told
+    with (tmp_path / "out" / "results.csv").open(newline="") as stream:
+        picked = next(row for row in csv.DictReader(stream) if row["picked"])
+    shown = {name: f"{round(float(picked[name]), 2):.2f}" for name in ("dice_gained", "hd_gained")}
+    # Here 30 mm are lost with each Dice: both figures stand in the line of the configuration, in this order.
+    assert float(picked["hd_gained"]) == pytest.approx(-30 * float(picked["dice_gained"]))
+    assert re.search(rf"{shown['dice_gained']} \[[^\]]*\]{shown['hd_gained']} \[", told)
+
+
 def test_the_page_holds_both_modes_and_needs_nothing_else(both_modes: Path, tmp_path: Path) -> None:
     page = (both_modes / "report.html").read_text(encoding="utf-8")
     told = parsed(page)
