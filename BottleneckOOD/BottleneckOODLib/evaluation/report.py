@@ -125,7 +125,7 @@ def _picked_lines(rows: Rows, modes: Sequence[str]) -> list[list[str]]:
     for mode in modes:
         picked = [row for row in rows if row["mode"] == mode and row["picked"]]
         if picked:
-            lines.append([f"{_text(mode)}: {_name(picked[0])}", *_figures(picked), *_rest(picked, rows)])
+            lines.append([f"{_text(mode)}: {_name(picked[0])}", *_figures(picked, rows)])
     return lines
 
 
@@ -179,7 +179,7 @@ def _every_configuration(rows: Rows, mode: str) -> str:
     for row in rows:
         if row["mode"] == mode:
             groups.setdefault(_name(row), []).append(row)
-    lines = [[name, *_figures(group), *_rest(group, rows), _plain(group, "seconds")] for name, group in groups.items()]
+    lines = [[name, *_figures(group, rows), _plain(group, "seconds")] for name, group in groups.items()]
     head = ["configuration", *_measures(rows), "seconds"]
     summary = f"<summary>All {len(groups)} configurations, {_text(mode)} mode</summary>"
     return f"<details>{summary}{_table(head, lines)}</details>"
@@ -218,22 +218,19 @@ def _best(rows: Rows, by: str) -> Rows:
     return max(groups.values(), key=lambda group: _mean(group, by)) if groups else []
 
 
-def _figures(group: Rows) -> list[str]:
-    return [_cell(group, metric) for metric in _METRICS]
-
-
 def _known_gains(rows: Rows) -> list[str]:
     """Which outcomes the table of performance had."""
     return [column for column in _GAINED if any(row[column] for row in rows)]
 
 
 def _measures(rows: Rows) -> list[str]:
-    return [*_METRICS.values(), *(_GAINED[column] for column in _known_gains(rows)), "cases in / out"]
+    return ["cases in / out", *_METRICS.values(), *(_GAINED[column] for column in _known_gains(rows))]
 
 
-def _rest(group: Rows, rows: Rows) -> list[str]:
+def _figures(group: Rows, rows: Rows) -> list[str]:
+    """The counts first: they tell how much the other figures can say."""
     counts = f"{_text(group[0]['n_id'])} / {_text(group[0]['n_ood'])}"
-    return [*(_cell(group, column) for column in _known_gains(rows)), counts]
+    return [counts, *(_cell(group, column) for column in (*_METRICS, *_known_gains(rows)))]
 
 
 def _cell(group: Rows, metric: str) -> str:

@@ -67,6 +67,7 @@ def test_each_outcome_of_the_table_has_what_rejecting_gains_and_no_other(
     assert "SD gained" not in told
     with (tmp_path / "out" / "results.csv").open(newline="") as stream:
         picked = next(row for row in csv.DictReader(stream) if row["picked"])
+    assert re.search(rf"{picked['n_id']} / {picked['n_ood']}\d\.\d\d \[", told), "the counts stand before the figures"
     shown = {name: f"{round(float(picked[name]), 2):.2f}" for name in ("dice_gained", "hd_gained")}
     # Here 30 mm are lost with each Dice: both figures stand in the line of the configuration, in this order.
     assert float(picked["hd_gained"]) == pytest.approx(-30 * float(picked["dice_gained"]))
