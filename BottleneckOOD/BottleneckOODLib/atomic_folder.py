@@ -25,7 +25,8 @@ def written_whole(folder: Path, *, overwrite: bool, known: Collection[str]) -> I
     Args:
         folder: The folder to make.
         overwrite: Replace an existing one.
-        known: Names of the files of such a result; a folder with anything else in it is never replaced.
+        known: Names of the files of such a result, and ``NAME/`` of a folder of numbered pictures; a folder with
+            anything else in it is never replaced.
 
     Raises:
         OutputError: ``folder`` exists and may not be replaced, or it cannot be written.
@@ -38,7 +39,9 @@ def written_whole(folder: Path, *, overwrite: bool, known: Collection[str]) -> I
         # mkdtemp makes it private; results are to be read like any other file of the user's.
         temporary.chmod(0o777 & ~_umask())
         yield temporary
-        for path in temporary.iterdir():
+        for path in temporary.rglob("*"):
+            if path.is_dir():
+                continue
             path.chmod(0o666 & ~_umask())
             with path.open("rb+") as written:
                 os.fsync(written.fileno())
@@ -64,11 +67,18 @@ def check_replaceable(folder: Path, *, overwrite: bool, known: Collection[str]) 
         message = f"The folder {folder} exists already and was kept; choose another place, or allow overwriting."
         raise OutputError(message)
     foreign = (
-        sorted(path.name for path in folder.iterdir() if path.name not in known) if folder.is_dir() else ["a file"]
+        sorted(path.name for path in folder.iterdir() if not _is_known(path, known)) if folder.is_dir() else ["a file"]
     )
     if foreign:
         message = f"The folder {folder} holds more than an earlier result ({foreign[0]}) and was kept; move that away."
         raise OutputError(message)
+
+
+def _is_known(path: Path, known: Collection[str]) -> bool:
+    if not path.is_dir():
+        return path.name in known
+    pictures = all(one.is_file() and one.stem.isdecimal() and one.suffix == ".png" for one in path.iterdir())
+    return f"{path.name}/" in known and pictures
 
 
 def check_writable(folder: Path) -> None:

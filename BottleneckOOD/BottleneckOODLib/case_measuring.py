@@ -36,7 +36,8 @@ OnPass = Callable[[npt.NDArray[np.float32], "SegmenterOutput", npt.NDArray[np.bo
 STEPS = {"Reading": 5.0, "Preparing": 5.0, "Looking ahead": 5.0, "Segmenting": 75.0, "Measuring": 8.0, "Judging": 2.0}
 # Looking ahead costs an encoder pass; below this many windows the light itself is there in seconds.
 _WINDOWS_WORTH_LOOKING_AHEAD = 60
-
+MEASUREMENTS = 1
+"""Goes up when a feature of image or mask is defined anew: references built before must be built again."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,8 @@ def measured_case(
             if ahead is not None:
                 features["bottleneck"] = pool_tokens(*_tokens(ahead), pooling)
                 p_value = reference.score(features).p_value
-                light = overall_light(p_value, input_checks(volume, segmenter.model.modality))
+                asked = input_checks(volume, segmenter.model.modality, reference.extent_range)
+                light = overall_light(p_value, asked)
                 reporter.report("Looking ahead", 1.0, preliminary_sentence(light))
         patch, bank = segmenter.model.inference.patch, _bank_of(reference)
         windows = segmenter.window_count(tensor.shape)

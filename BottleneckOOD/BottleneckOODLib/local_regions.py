@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -69,30 +70,34 @@ class RegionJudge:
 
 
 class TokenGatherer:
-    """Gathers local tokens of one case after another, at most so many of each, for a bank."""
+    """Keeps a random share of one case's local tokens, at most so many, for a bank.
 
-    def __init__(self) -> None:
-        self._cases: list[Float32Array] = []
+    Args:
+        seed: Of the choice. One made from the case alone gives the same tokens wherever the case stands in a list.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
 
     def view_of(self, tensor: Float32Array, patch: Patch) -> LocalView:
-        """The local view for the next case, which keeps a random share of its tokens."""
+        """The local view for the case, which keeps a random share of its tokens."""
         from BottleneckOODLib.model.local_view import BodyShares  # noqa: PLC0415 - no torch before its use
 
-        shares, sampler = BodyShares(tensor, patch), TokenSampler(_PER_WINDOW, seed=len(self._cases))
+        shares, sampler = BodyShares(tensor, patch), TokenSampler(_PER_WINDOW, seed=self._seed)
         return lambda tokens, starts: sampler.sample(tokens, shares.of(starts))
 
-    def keep(self, tokens: Float32Array | None) -> None:
-        """Keep the tokens of a case that goes into the reference."""
-        if tokens is not None:
-            self._cases.append(at_most(tokens, _PER_CASE, seed=len(self._cases)))
+    def kept(self, tokens: Float32Array | None) -> Float32Array | None:
+        """Of what the view kept, what goes into the bank."""
+        return None if tokens is None else at_most(tokens, _PER_CASE, seed=self._seed)
 
-    def bank(self) -> TokenBank | None:
-        """The bank of all kept cases; None where there are not tokens of two cases."""
-        holding = [case for case in self._cases if len(case)]
-        if len(holding) < 2:  # noqa: PLR2004 - one and another
-            return None
-        most = max(1, MAX_TOKENS // len(holding))
-        taken = [at_most(case, most, seed=number) for number, case in enumerate(holding)]
-        index = np.repeat(np.arange(len(taken), dtype=np.int32), [len(case) for case in taken])
-        tokens = np.concatenate(taken)
-        return TokenBank.fitted(tokens, index) if np.isfinite(tokens).all() else None
+
+def bank_of(cases: Sequence[Float32Array | None]) -> TokenBank | None:
+    """The bank of all cases' tokens; None where there are not tokens of two cases."""
+    holding = [case for case in cases if case is not None and len(case)]
+    if len(holding) < 2:  # noqa: PLR2004 - one and another
+        return None
+    most = max(1, MAX_TOKENS // len(holding))
+    taken = [at_most(case, most, seed=number) for number, case in enumerate(holding)]
+    index = np.repeat(np.arange(len(taken), dtype=np.int32), [len(case) for case in taken])
+    tokens = np.concatenate(taken)
+    return TokenBank.fitted(tokens, index) if np.isfinite(tokens).all() else None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,20 +21,24 @@ from BottleneckOODLib.assessment.checks import (
     orientation_check,
     overall_light,
 )
+from BottleneckOODLib.assessment.outcome import OutcomeEstimate
 from BottleneckOODLib.assessment.record import TIMED_STEPS
 from BottleneckOODLib.assessment.wording import light_sentence, unreachable_levels
-from BottleneckOODLib.case_measuring import STEPS, MeasuredCase, measured_case
+from BottleneckOODLib.case_measuring import MEASUREMENTS, STEPS, MeasuredCase, measured_case
 from BottleneckOODLib.catalogue import find_model
-from BottleneckOODLib.errors import ModelError, ReferenceSetError, UserError
+from BottleneckOODLib.errors import ModelError, ReferenceSetError
+from BottleneckOODLib.gathering.case import CaseForReference, GatheringPlan
+from BottleneckOODLib.gathering.gathered import Gathered
+from BottleneckOODLib.gathering.running import FITTING, gathered_cases
 from BottleneckOODLib.imaging.reading import case_id_of, read_volume
-from BottleneckOODLib.imaging.volume import LabelVolume, Modality, Volume
-from BottleneckOODLib.local_regions import LOCAL_TOKENS, TokenGatherer
+from BottleneckOODLib.imaging.volume import Modality, Volume
+from BottleneckOODLib.local_regions import LOCAL_TOKENS
 from BottleneckOODLib.ood.calibration import NotFiniteError
-from BottleneckOODLib.ood.metrics import dice
 from BottleneckOODLib.ood.pooling import pool_tokens
-from BottleneckOODLib.progress import CancelToken, ProgressCallback, ProgressReporter, StepClock
+from BottleneckOODLib.progress import CancelToken, Progress, ProgressCallback, ProgressReporter, StepClock
 from BottleneckOODLib.reference.choosing import reference_for
-from BottleneckOODLib.reference.reference_folder import Reference, ReferenceCase
+from BottleneckOODLib.reference.outcomes import FAILURE_DICE
+from BottleneckOODLib.reference.reference_folder import Reference
 from BottleneckOODLib.reference.scoring import Score
 from BottleneckOODLib.version import __version__
 
@@ -46,25 +50,6 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 
 POOLING = "mean"
-MEASUREMENTS = 1
-"""Goes up when a feature of image or mask is defined anew: references built before must be built again."""
-_LABEL_TOLERANCE_MM = 0.5
-
-@dataclass(frozen=True)
-class CaseForReference:
-    """One case that a reference is built from.
-
-    Attributes:
-        case_id: Its name in the reference.
-        load: Reads the image and, when there are labels, the true mask.
-        facts: Acquisition facts to keep with it, no identifiers.
-        labelled: Whether it is known to have labels before it is read.
-    """
-
-    case_id: str
-    load: Callable[[], tuple[Volume, LabelVolume | None]]
-    facts: Mapping[str, str] = field(default_factory=dict)
-    labelled: bool = False
 
 
 class BottleneckOODLogic:
@@ -122,7 +107,7 @@ class BottleneckOODLogic:
             volume = source if isinstance(source, Volume) else read_volume(source, series=series, modality=modality)
             segmenter, reference = self.segmenter, self.reference
         name = case_id or case_id_of(volume.name if isinstance(source, Volume) else source)
-        checks = input_checks(volume, self.model.modality)
+        checks = input_checks(volume, self.model.modality, reference.extent_range)
         measured: MeasuredCase | None = None
         try:
             _check_finite(volume)
@@ -165,6 +150,12 @@ class BottleneckOODLogic:
         n_cases: int | None = None,
         pooling: str = POOLING,
         n_components: int | None = None,
+        keep_unusual: bool = False,
+        workers: int = 1,
+        cache: Path | None = None,
+        thumbnails: bool = False,
+        known_dice: Mapping[str, float] | None = None,
+        failure_dice: float = FAILURE_DICE,
         progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
     ) -> Reference:
@@ -176,6 +167,13 @@ class BottleneckOODLogic:
             n_cases: How many there are, for the progress.
             pooling: How tokens are pooled; kept in the reference and used for every case that it judges.
             n_components: Reduce the pooled bottleneck to so many principal components; None keeps it whole.
+            keep_unusual: Keep cases that ``assess`` calls very unusual by a plain fact, such as another modality.
+            workers: Processes that run the model.
+            cache: Folder in which each measured case is kept, so that a run that was stopped goes on; the caller
+                removes it with ``remove_row_files`` when the reference is saved.
+            thumbnails: Keep a small picture of each case.
+            known_dice: Dice of cases without labels, by name.
+            failure_dice: A mask with this Dice or less has failed: for the detector's choice and the operating point.
             progress: Called with every case.
             cancel: Stops between windows.
 
@@ -188,38 +186,28 @@ class BottleneckOODLogic:
         """
         from BottleneckOODLib.reference.building import build_reference  # noqa: PLC0415 - imports umap when it fits
 
-        reporter = ProgressReporter(progress, cancel, {"Running the model on the cases": 95.0, "Fitting": 5.0})
-        rows: list[dict[str, FloatArray]] = []
-        kept: list[ReferenceCase] = []
-        left_out: list[str] = []
-        gatherer = TokenGatherer()
-        for number, case in enumerate(cases):
-            share = number / n_cases if n_cases else 0.0
-            reporter.report("Running the model on the cases", share, case.case_id)
-            try:
-                volume, truth = case.load()
-                if truth is not None and not truth.geometry.is_close(volume.geometry, _LABEL_TOLERANCE_MM):
-                    left_out.append(f"{case.case_id}: its labels lie elsewhere than its image")
-                    continue
-                measured = measured_case(volume, self.segmenter, pooling, gatherer=gatherer)
-            except UserError as error:
-                left_out.append(f"{case.case_id}: {error}")
-                continue
-            row = {space: vector for space, vector in measured.features.items() if vector is not None}
-            if len(row) != len(measured.features):
-                left_out.append(f"{case.case_id}: the model found nothing")
-                continue
-            outcome = None if truth is None else dice(measured.segmentation.labels > 0, truth.labels > 0)
-            rows.append(row)
-            gatherer.keep(measured.local_tokens)
-            facts = {name: str(value) for name, value in {**volume.acquisition, **case.facts}.items()}
-            kept.append(ReferenceCase(case.case_id, None if outcome is None else round(outcome, 4), facts))
-        reporter.report("Fitting")
-        features = {space: np.array([row[space] for row in rows]) for space in (rows[0] if rows else {})}
-        settings: dict[str, Any] = {"pooling": pooling, "left_out": left_out}
+        load = partial(_loaded_segmenter, self._model_folder, self._device_wish)
+        if workers == 1:
+            # It may be loaded already.
+            load = partial(getattr, self, "segmenter")
+        plan = GatheringPlan(load, self.model.fingerprint, pooling, keep_unusual, cache, thumbnails)
+        results = gathered_cases(cases, plan, n_cases=n_cases, workers=workers, progress=progress, cancel=cancel)
+        gathered = Gathered.of(results, known_dice or {})
+        if progress is not None:
+            progress(Progress("Fitting", FITTING))
+        settings: dict[str, Any] = {"pooling": pooling, "left_out": list(gathered.left_out)}
         settings |= {"measurements": MEASUREMENTS, "local_tokens": LOCAL_TOKENS}
-        fingerprint, bank = self.model.fingerprint, gatherer.bank
-        return build_reference(name, fingerprint, features, kept, settings, n_components=n_components, bank=bank)
+        reference = build_reference(
+            name,
+            self.model.fingerprint,
+            gathered.features,
+            gathered.cases,
+            settings,
+            n_components=n_components,
+            failure_dice=failure_dice,
+            bank=gathered.bank,
+        )
+        return replace(reference, thumbnails=gathered.thumbnails) if thumbnails else reference
 
     def pooled(self, bottleneck: Bottleneck, pooling: str | None = None) -> FloatArray:
         """The bottleneck as one vector, pooled as the reference was."""
@@ -263,10 +251,15 @@ class BottleneckOODLogic:
             timings_s=clock.seconds(),
             device=measured.device,
             warnings=(*volume.warnings, *measured.warnings, *unreachable_levels(score.attainable_p)),
+            # A plain fact that is wrong says more than what other cases had.
+            outcome=None if hard else self._outcome(score),
             segmentation=measured.segmentation,
             regions=measured.regions,
             volume=volume,
         )
+
+    def _outcome(self, score: Score) -> OutcomeEstimate | None:
+        return OutcomeEstimate.of(self.reference.outcomes, score.score, unusual=score.light != "green")
 
     def _grey(
         self,
@@ -315,6 +308,10 @@ class BottleneckOODLogic:
                 for (x, y), case in zip(reference.map_xy, reference.cases, strict=True)
             ),
         }
+
+
+def _loaded_segmenter(model: Path, device: str) -> Adapter:
+    return BottleneckOODLogic(model, None, device).segmenter
 
 
 def _check_finite(volume: Volume) -> None:

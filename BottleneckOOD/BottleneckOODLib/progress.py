@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from BottleneckOODLib.errors import Cancelled
 
+LEFT_OUT = "Left out"
+"""How a message begins that tells of a case that cannot be used; a run goes on without it."""
+
 
 @dataclass(frozen=True)
 class Progress:

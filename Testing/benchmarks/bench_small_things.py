@@ -16,8 +16,9 @@ import numpy as np
 
 from BottleneckOODLib.ood.knn import KNearestNeighbours
 from BottleneckOODLib.ood.mahalanobis import ShrunkMahalanobis
+from BottleneckOODLib.reference.cases_file import ReferenceCase
 from BottleneckOODLib.reference.feature_space import FeatureSpace
-from BottleneckOODLib.reference.reference_folder import Reference, ReferenceCase
+from BottleneckOODLib.reference.reference_folder import Reference
 
 CASES, FEATURES = 337, 768
 _PRELUDE = "import time; started = time.perf_counter(); "

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from BottleneckOODLib.ood.knn import KNearestNeighbours
 from BottleneckOODLib.ood.mahalanobis import ShrunkMahalanobis
 from BottleneckOODLib.ood.pca import PrincipalComponents
+from BottleneckOODLib.reference.cases_file import ReferenceCase
 from BottleneckOODLib.reference.feature_space import Detector, FeatureSpace, make_detector, make_reducer
-from BottleneckOODLib.reference.reference_folder import Reference, ReferenceCase
+from BottleneckOODLib.reference.reference_folder import Reference
 
 FloatArray = npt.NDArray[np.float64]
 

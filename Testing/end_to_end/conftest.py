@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from BottleneckOODLib.gathering.case import CaseForReference
 from BottleneckOODLib.imaging.volume import Geometry, LabelVolume, Volume
-from BottleneckOODLib.logic import BottleneckOODLogic, CaseForReference
+from BottleneckOODLib.logic import BottleneckOODLogic
 from BottleneckOODLib.model.model_folder import ModelFolder
 from BottleneckOODLib.reference.reference_folder import Reference
 

@@ -11,12 +11,13 @@ import SimpleITK as sitk
 from BottleneckOODLib import case_measuring
 from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.errors import Cancelled, ModelError, ReferenceMismatchError, ReferenceSetError
+from BottleneckOODLib.gathering.case import CaseForReference
 from BottleneckOODLib.imaging.volume import Geometry, LabelVolume, Volume, to_sitk
-from BottleneckOODLib.logic import BottleneckOODLogic, CaseForReference
+from BottleneckOODLib.logic import BottleneckOODLogic
 from BottleneckOODLib.model.segmenter import Segmenter
 from BottleneckOODLib.progress import CancelToken, Progress
 from BottleneckOODLib.reference import building
-from BottleneckOODLib.reference.reference_folder import ReferenceCase
+from BottleneckOODLib.reference.cases_file import ReferenceCase
 
 
 def test_an_assessment_has_all_its_parts(a_logic: BottleneckOODLogic, a_case: Volume) -> None:

@@ -13,8 +13,9 @@ from monai.networks.nets.segresnet import SegResNet
 from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.catalogue import HOME_VARIABLE
 from BottleneckOODLib.cli.main import main
+from BottleneckOODLib.gathering.case import CaseForReference
 from BottleneckOODLib.imaging.volume import Geometry, Volume
-from BottleneckOODLib.logic import BottleneckOODLogic, CaseForReference
+from BottleneckOODLib.logic import BottleneckOODLogic
 
 N_CASES = 20
 ARGUMENTS = {"in_channels": 1, "out_channels": 3, "init_filters": 8, "blocks_down": [1, 1], "blocks_up": [1]}

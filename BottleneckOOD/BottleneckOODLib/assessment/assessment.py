@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from BottleneckOODLib.assessment.checks import Check, Light
+from BottleneckOODLib.assessment.outcome import OutcomeEstimate
 from BottleneckOODLib.assessment.record import RECORD_FILE, SEGMENTATION_FILE, read_record, write_record
 from BottleneckOODLib.assessment.regions import REGIONS_FILE, RegionMap, read_regions, write_regions
 from BottleneckOODLib.atomic_folder import written_whole
@@ -98,6 +99,7 @@ class Assessment:
         device: What computed.
         warnings: What a user should know.
         map_points: The training cases on the map.
+        outcome: What the outcomes of the training cases say about the score; None where they say nothing.
         segmentation: The mask, in the image's own geometry; None when there is none.
         regions: Where the case is unusual; None where the reference keeps no tokens. The light never depends on it.
         volume: The image; never saved, None after loading.
@@ -125,6 +127,7 @@ class Assessment:
     device: str
     warnings: tuple[str, ...] = ()
     map_points: tuple[MapPoint, ...] = ()
+    outcome: OutcomeEstimate | None = None
     segmentation: LabelVolume | None = None
     regions: RegionMap | None = None
     volume: Volume | None = field(default=None, compare=False, repr=False)

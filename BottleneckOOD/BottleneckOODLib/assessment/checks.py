@@ -14,6 +14,7 @@ from BottleneckOODLib.imaging.body import BODY_LAYOUT_NAMES
 from BottleneckOODLib.imaging.mask_features import MaskFeatures
 from BottleneckOODLib.imaging.volume import Geometry, Volume
 from BottleneckOODLib.ood.calibration import RED_LEVEL, light_of
+from BottleneckOODLib.reference.cases_file import ExtentRange
 from BottleneckOODLib.reference.scoring import PartScore
 
 FloatArray = npt.NDArray[np.float64]
@@ -27,8 +28,8 @@ _LEAST_BONE_POSTERIOR, _LEAST_AIR_SUPERIOR = -0.05, -0.15
 _AIR_OF_LUNGS = 0.05
 _FAT_HU = -40.0
 _IMPOSSIBLE_HU = -3100.0
-_LEAST_EXTENT_MM = 150.0
-_LEAST_HEIGHT_MM = 20.0
+_LEAST_EXTENTS_MM: tuple[float, ...] = (150.0, 150.0, 20.0)
+_ROUNDING_MM = 0.01
 _GREATEST_EXTENT_MM = 1300.0
 _SPACING_MM = (0.2, 8.0)
 _LEAST_LARGEST_SHARE = 0.75
@@ -52,12 +53,19 @@ class Check:
     calibrated: bool = False
 
 
-def input_checks(volume: Volume, model_modality: str) -> list[Check]:
-    """Questions to the image alone."""
+def input_checks(volume: Volume, model_modality: str, shown: ExtentRange | None = None) -> list[Check]:
+    """Questions to the image alone.
+
+    Args:
+        volume: The image. Not modified.
+        model_modality: What the model was trained on.
+        shown: How much of a patient the reference cases show. A scan that covers as little as one of them is not told
+            of: of n + 1 cases alike at most one covers less than all others, so the light's false-alarm rate stays.
+    """
     return [
         _modality(volume, model_modality),
         _intensity_scale(volume, model_modality),
-        _field_of_view(volume.geometry),
+        _field_of_view(volume.geometry, shown),
         _spacing(volume.geometry),
     ]
 
@@ -168,12 +176,18 @@ def _intensity_scale(volume: Volume, wanted: str) -> Check:
     return Check("intensity_scale", "met", "The values are plausible Hounsfield units.")
 
 
-def _field_of_view(geometry: Geometry) -> Check:
-    extent = _patient_extent_mm(geometry)
+def _field_of_view(geometry: Geometry, shown: ExtentRange | None) -> Check:
+    extent = geometry.patient_extent_mm
     text = f"The scan covers {extent[0]:.0f} x {extent[1]:.0f} mm and {extent[2]:.0f} mm from head to foot"
-    if min(extent[:2]) < _LEAST_EXTENT_MM or extent[2] < _LEAST_HEIGHT_MM:
-        return Check("field_of_view", "soft", f"{text}, too little for a liver.")
-    if max(extent) > _GREATEST_EXTENT_MM:
+    least, greatest = _LEAST_EXTENTS_MM, (_GREATEST_EXTENT_MM,) * len(extent)
+    if shown is not None:
+        least = tuple(map(min, least, shown.least_mm))
+        greatest = tuple(map(max, greatest, shown.greatest_mm))
+    than = "" if shown is None else " and less than any training case"
+    # A case is as large as itself, whatever the rounding in the table of the reference.
+    if any(length < limit - _ROUNDING_MM for length, limit in zip(extent, least, strict=True)):
+        return Check("field_of_view", "soft", f"{text}, too little for a liver{than}.")
+    if any(length > limit + _ROUNDING_MM for length, limit in zip(extent, greatest, strict=True)):
         return Check("field_of_view", "soft", f"{text}, more than the model can have seen.")
     return Check("field_of_view", "met", f"{text}.")
 
@@ -183,9 +197,3 @@ def _spacing(geometry: Geometry) -> Check:
     if min(geometry.spacing_mm) < _SPACING_MM[0] or max(geometry.spacing_mm) > _SPACING_MM[1]:
         return Check("spacing", "soft", f"The voxels of {text} mm are outside what the model can have seen.")
     return Check("spacing", "met", f"The voxels are {text} mm.")
-
-
-def _patient_extent_mm(geometry: Geometry) -> tuple[float, float, float]:
-    """Extent of the grid along the patient's left-right, front-back and head-foot axes, in mm."""
-    left, posterior, superior = (geometry.extent_mm[axis] for axis in geometry.patient_axes)
-    return left, posterior, superior

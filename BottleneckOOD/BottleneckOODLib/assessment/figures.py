@@ -38,7 +38,7 @@ INK, PAPER, QUIET, LINE = "#1b2330", "#ffffff", "#5b6675", "#d5dae1"
 LIGHT_COLOURS = {"green": "#2a8f6d", "amber": "#f2b134", "red": "#a3162d", "grey": "#7b8794"}
 CONTOUR_COLOUR = "#4fd8ff"
 _DPI, _WIDTH_IN, _HEIGHT_IN = 100, 12.0, 9.2
-_CT_WINDOW = (-140.0, 240.0)
+CT_WINDOW = (-140.0, 240.0)
 _MAX_PIXELS = 420
 # Keeps white letters readable over bright tissue.
 _OUTLINE = (withStroke(linewidth=2.5, foreground="black"),)
@@ -99,12 +99,12 @@ def _draw_slices(figure: Figure, assessment: Assessment) -> None:
         background.text(0.5, 0.5, "image not available", color="white", ha="center", va="center")
         return
     geometry = assessment.volume.geometry
-    image, spacing = _upright_volume(assessment.volume.voxels, geometry)
+    image, spacing = upright_volume(assessment.volume.voxels, geometry)
     mask = None
     if assessment.segmentation is not None:
-        mask = _upright_volume((assessment.segmentation.labels > 0).astype(np.float32), geometry)[0] > 0
-    centre = _centre(mask, image.shape)
-    window = _CT_WINDOW if assessment.input.modality == "CT" else _percentile_window(image)
+        mask = upright_volume((assessment.segmentation.labels > 0).astype(np.float32), geometry)[0] > 0
+    centre = thickest_slices(mask, image.shape)
+    window = CT_WINDOW if assessment.input.modality == "CT" else percentile_window(image)
     planes = (("Axial", 0, (1, 2)), ("Coronal", 1, (0, 2)), ("Sagittal", 2, (0, 1)))
     left, width = box[0], box[2] / 3
     for number, (title, axis, rest) in enumerate(planes):
@@ -115,7 +115,7 @@ def _draw_slices(figure: Figure, assessment: Assessment) -> None:
         if axis != 0:
             plane = plane[::-1]
             contour = None if contour is None else contour[::-1]
-        _show_plane(axes, plane, contour, spacing[rest[0]] / spacing[rest[1]], window)
+        show_plane(axes, plane, contour, spacing[rest[0]] / spacing[rest[1]], window)
         name: dict[str, Any] = {"fontsize": 10, "va": "top", "path_effects": _OUTLINE}
         axes.text(0.03, 0.965, title, transform=axes.transAxes, color="white", **name)
         sides = ("R", "L") if axis != 2 else ("A", "P")  # noqa: PLR2004 - the sagittal plane
@@ -132,9 +132,18 @@ def _draw_slices(figure: Figure, assessment: Assessment) -> None:
         figure.text(0.5, box[1] + 0.015, "no mask", color="white", fontsize=11, ha="center", path_effects=_OUTLINE)
 
 
-def _show_plane(
+def show_plane(
     axes: Axes, plane: FloatImage, mask: npt.NDArray[np.bool_] | None, aspect: float, window: tuple[float, float]
 ) -> None:
+    """Draw a slice with the mask's contour.
+
+    Args:
+        axes: Where.
+        plane: The slice, shape (rows, columns), rows from top to bottom. Not modified.
+        mask: The mask in it, or None.
+        aspect: Height of a pixel in units of its width.
+        window: Values that become black and white.
+    """
     step = [max(1, n // _MAX_PIXELS) for n in plane.shape]
     shown = plane[:: step[0], :: step[1]]
     aspect = aspect * step[0] / step[1]
@@ -242,9 +251,13 @@ def _draw_neighbours(figure: Figure, assessment: Assessment) -> None:
     if assessment.p_value is not None:
         facts.append(f"p-value {assessment.p_value:.3f} ({assessment.reference.n_cases} training cases)")
     facts.append(f"{assessment.timings_s.get('total', 0.0):.1f} s on {assessment.device}"[:44])
-    axes.add_patch(FancyBboxPatch((0.0, 0.08), 3.0, 0.72, boxstyle="round,pad=0.0,rounding_size=0.06", color="#eef2f6"))
+    facts += assessment.outcome.notes() if assessment.outcome else ()
+    height = 0.12 + 0.2 * len(facts)
+    axes.add_patch(
+        FancyBboxPatch((0.0, 0.08), 3.12, height, boxstyle="round,pad=0.0,rounding_size=0.06", color="#eef2f6")
+    )
     for number, text in enumerate(facts):
-        axes.text(0.12, 0.63 - number * 0.2, text, fontsize=9, color=INK, va="center")
+        axes.text(0.1, height - 0.09 - number * 0.2, text, fontsize=8.6, color=INK, va="center")
 
 
 def _draw_footer(figure: Figure, assessment: Assessment) -> None:
@@ -266,19 +279,21 @@ def _blank(figure: Figure, box: tuple[float, float, float, float], size: tuple[f
     return axes
 
 
-def _upright_volume(array: FloatImage, geometry: Geometry) -> tuple[FloatImage, tuple[float, float, float]]:
+def upright_volume(array: FloatImage, geometry: Geometry) -> tuple[FloatImage, tuple[float, float, float]]:
+    """An array (Z, Y, X) turned so that z runs to the head, y to the back, x to the left; its spacing along z, y, x."""
     moved, turned = upright(array, geometry, [1, 1, 1])
     i, j, k = turned.spacing_mm
     return moved, (k, j, i)
 
 
-def _centre(mask: npt.NDArray[np.bool_] | None, shape: tuple[int, ...]) -> list[int]:
+def thickest_slices(mask: npt.NDArray[np.bool_] | None, shape: tuple[int, ...]) -> list[int]:
     """Slice indices through the thickest part of the mask, or the middle of the image."""
     if mask is None or not mask.any():
         return [n // 2 for n in shape]
     return [int(mask.sum(axis=tuple(a for a in range(3) if a != axis)).argmax()) for axis in range(3)]
 
 
-def _percentile_window(image: FloatImage) -> tuple[float, float]:
+def percentile_window(image: FloatImage) -> tuple[float, float]:
+    """Values that become black and white where intensities have no fixed scale."""
     low, high = np.percentile(image[::2, ::4, ::4], [1, 99])
     return float(low), float(high if high > low else low + 1)

@@ -47,6 +47,7 @@ def record_of(assessment: Assessment) -> dict[str, Any]:
             "sentence": assessment.sentence,
             "parts": {name: asdict(part) for name, part in assessment.parts.items()},
         },
+        "outcome": None if assessment.outcome is None else asdict(assessment.outcome),
         "checks": [asdict(check) for check in assessment.checks],
         "neighbours": [asdict(neighbour) for neighbour in assessment.neighbours],
         "placement": None if assessment.placement is None else asdict(assessment.placement),
@@ -120,6 +121,7 @@ def _assessment_of(document: Mapping[str, Any]) -> Assessment:
         ReferenceFacts,
     )
     from BottleneckOODLib.assessment.checks import Check, Light  # noqa: PLC0415 - as above
+    from BottleneckOODLib.assessment.outcome import OutcomeEstimate  # noqa: PLC0415 - as above
 
     ood, mask, timings = document["ood"], document["segmentation"], dict(document["timings_s"])
     if not set(TIMED_STEPS) <= set(timings):
@@ -149,6 +151,8 @@ def _assessment_of(document: Mapping[str, Any]) -> Assessment:
         device=as_type(str, document["device"]),
         warnings=list_of(str, document["warnings"]),
         map_points=_map_points(document),
+        # Records that were made before there were outcomes have none.
+        outcome=None if document.get("outcome") is None else typed(OutcomeEstimate, document["outcome"]),
     )
 
 

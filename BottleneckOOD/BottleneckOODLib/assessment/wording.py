@@ -96,6 +96,44 @@ def preliminary_sentence(light: str) -> str:
     return f"{PRELIMINARY}, before the mask is there: {STATE_WORDS[light]}; review the mask when it comes."
 
 
+def expected_dice_sentence(dice: float, low: float, high: float, level: float, n_cases: int) -> str:
+    """What training cases as unusual as this one had, and that it is no measurement."""
+    return (
+        f"Training cases as unusual as this one have a Dice of about {dice:.2f}, {100 * level:.0f} in 100 of them one "
+        f"from {low:.2f} to {high:.2f} (by {n_cases} cases with a known Dice); this is no measurement: review the mask."
+    )
+
+
+def nothing_expected_sentence(n_cases: int) -> str:
+    """Why no Dice is told of an unusual case: it would be read as its own."""
+    return f"The {n_cases} training cases with a known Dice say too little of a case this unusual; review the mask."
+
+
+def operating_point_sentence(
+    failure_dice: float, n_failed: int, n_failed_beyond: int, n_other: int, n_other_beyond: int, *, beyond: bool
+) -> str:
+    """Where the case lies from the point that catches most failures, with what that point misses and what it costs."""
+    failed = f"{n_failed_beyond} of the {n_failed} training cases whose mask failed (Dice of {failure_dice:g} or less)"
+    others = f"{n_other_beyond} of the {n_other} others"
+    if beyond:
+        return f"It lies beyond the point that catches {failed}, as do {others}; review the mask."
+    missed = n_failed - n_failed_beyond
+    return f"It lies below the point that catches {failed} and {others}; {missed} failed below it, so review the mask."
+
+
+def expected_dice_note(low: float, high: float, n_cases: int) -> str:
+    """The same where there is room for a few words only, beside the sentence that calls to review."""
+    return f"Dice of cases like it: {low:.2f} to {high:.2f} ({n_cases} cases)"
+
+
+def operating_point_note(
+    n_failed: int, n_failed_beyond: int, n_other: int, n_other_beyond: int, *, beyond: bool
+) -> str:
+    """The same for the point that catches most failures, with the training cases beyond it."""
+    side = "Beyond" if beyond else "Below"
+    return f"{side} {n_failed_beyond} of {n_failed} failed, {n_other_beyond} of {n_other} others"
+
+
 def unreachable_levels(attainable_p: float) -> list[str]:
     """A sentence for the user where the reference is too small for the light to become red by its p-value."""
     if attainable_p <= RED_LEVEL:

@@ -12,14 +12,16 @@ from typing import TextIO
 
 from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.assessment.wording import PRELIMINARY, STATE_WORDS
-from BottleneckOODLib.progress import CancelToken, Progress
+from BottleneckOODLib.progress import LEFT_OUT, CancelToken, Progress
 
 _WIDTH, _LONGEST_TITLE = 78, 36
+_PIPED_SECONDS = 30.0
+_MINUTES_FROM, _HOURS_FROM = 180.0, 7200.0
 _SIGNS = {"green": "●", "amber": "▲", "red": "⬣", "grey": "▭"}
 
 
 class ConsoleProgress:
-    """One line that is rewritten on a terminal; one line a step elsewhere; nothing when quiet.
+    """One line that is rewritten on a terminal; elsewhere one line a step, and one now and then; nothing when quiet.
 
     Args:
         title: What is being worked on.
@@ -35,6 +37,7 @@ class ConsoleProgress:
         self._terminal = self._stream.isatty()
         self._last_step = ""
         self._last_time = 0.0
+        self._piped_since = time.monotonic()
 
     def __call__(self, progress: Progress) -> None:
         """Show one report."""
@@ -46,17 +49,24 @@ class ConsoleProgress:
             now = time.monotonic()
             if now - self._last_time < 0.1 and progress.step == self._last_step:  # noqa: PLR2004 - ten a second
                 return
-            left = "" if progress.seconds_left is None else f", {progress.seconds_left:.0f} s left"
-            line = f"{self._title}: {progress.step} {100 * progress.fraction:3.0f}%{left}"
-            self._stream.write("\r" + line.ljust(_WIDTH))
+            self._stream.write("\r" + self._line(progress).ljust(_WIDTH))
             self._stream.flush()
             self._last_time = now
         elif progress.step != self._last_step:
             self._stream.write(f"{self._title}: {progress.step}\n")
+            self._piped_since = time.monotonic()
+        elif time.monotonic() - self._piped_since >= _PIPED_SECONDS:
+            self._stream.write(f"{self._line(progress)}\n")
+            self._stream.flush()
+            self._piped_since = time.monotonic()
         self._last_step = progress.step
 
+    def _line(self, progress: Progress) -> str:
+        left = "" if progress.seconds_left is None else f", {_time_in_words(progress.seconds_left)} left"
+        return f"{self._title}: {progress.step} {100 * progress.fraction:3.0f}%{left}"
+
     def _tell(self, message: str) -> None:
-        if message.startswith(PRELIMINARY):
+        if message.startswith((PRELIMINARY, LEFT_OUT)):
             self._stream.write(f"\r{message:<{_WIDTH}}\n" if self._terminal else f"{self._title}: {message}\n")
 
     def done(self) -> None:
@@ -64,6 +74,12 @@ class ConsoleProgress:
         if self._terminal and not self._quiet:
             self._stream.write("\r" + " " * _WIDTH + "\r")
             self._stream.flush()
+
+
+def _time_in_words(seconds: float) -> str:
+    if seconds < _MINUTES_FROM:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < _HOURS_FROM else f"{seconds / 3600:.1f} h"
 
 
 @contextmanager
@@ -94,6 +110,7 @@ def show_assessment(assessment: Assessment, where: str, stream: TextIO | None = 
         sign = {"green": "o", "amber": "^", "red": "#", "grey": "-"}[assessment.light]
     lines = [f"{sign} {assessment.case_id}: {STATE_WORDS[assessment.light]}", f"  {assessment.sentence}"]
     lines += [f"  - {c.message}" for c in assessment.checks if c.state in ("soft", "hard") and not c.calibrated]
+    lines += [f"  {sentence}" for sentence in (assessment.outcome.sentences if assessment.outcome else ())]
     lines += [f"  note: {warning}" for warning in assessment.warnings]
     seconds = assessment.timings_s.get("total", 0.0)
     lines.append(f"  liver {assessment.volume_ml:.0f} ml, {seconds:.1f} s on {assessment.device}; {where}")

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
-from BottleneckOODLib.cli.parsing import add_command, whole_number
+from BottleneckOODLib.cli.parsing import add_command
+from BottleneckOODLib.cli.reference_build import add_build
 from BottleneckOODLib.errors import InputError, ReferenceSetError
 
 if TYPE_CHECKING:
-    from BottleneckOODLib.reference.reference_folder import ReferenceCase
+    from BottleneckOODLib.reference.cases_file import ReferenceCase
 
 GOOD_DICE = 0.9
-_MOST_LINES = 20
-_CASES = """\
-A CSV of cases has a column "image", and may have "case_id", "label" (a label map of the organ) and facts of the
-acquisition, which are kept with the reference (so no names); paths are relative to the CSV. A folder gives every
-image and DICOM folder in it."""
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -31,50 +26,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         ["bottleneck-ood reference list", "bottleneck-ood reference show demo"],
     )
     actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
-    build = add_command(
-        actions,
-        "build",
-        "build a reference from cases",
-        [
-            "bottleneck-ood reference build --model demo --cases cases.csv --output my-reference",
-            "bottleneck-ood reference build --cases scans --pooling mean_std --pca 32 --output my-reference",
-        ],
-        notes=_CASES,
-    )
-    build.add_argument("--model", default="demo", metavar="M", help="name or folder of the model (default: demo)")
-    source = build.add_mutually_exclusive_group(required=True)
-    source.add_argument("--cases", type=Path, metavar="CSV|FOLDER", help="the cases")
-    source.add_argument(
-        "--generated",
-        type=whole_number("--generated", least=1),
-        metavar="N",
-        help="N generated bodies instead, as for the demo",
-    )
-    build.add_argument("--data", type=Path, metavar="DIR", help="with --generated: labelled scans to deform")
-    build.add_argument(
-        "--seed",
-        type=whole_number("--seed", least=0),
-        default=7,
-        metavar="N",
-        help="with --generated: seed (default: 7)",
-    )
-    build.add_argument(
-        "--pooling",
-        choices=("mean", "mean_std", "max"),
-        default="mean",
-        help="how the bottleneck's tokens become one vector a case (default: mean)",
-    )
-    build.add_argument(
-        "--pca",
-        type=whole_number("--pca", least=1),
-        metavar="N",
-        help="reduce the bottleneck to N principal components (default: keep it whole)",
-    )
-    build.add_argument("--name", metavar="NAME", help="name of the reference (default: the output folder's)")
-    build.add_argument("--output", required=True, type=Path, metavar="R", help="the reference folder to make")
-    build.add_argument("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps")
-    build.add_argument("--overwrite", action="store_true", help="replace a reference that exists already")
-    build.set_defaults(run=run_build)
+    add_build(actions)
     show = add_command(
         actions,
         "show",
@@ -86,54 +38,6 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     show.set_defaults(run=run_show)
     listing = add_command(actions, "list", "list the references that can be named", ["bottleneck-ood reference list"])
     listing.set_defaults(run=run_list)
-
-
-def run_build(arguments: argparse.Namespace) -> int:
-    """Run the model on every case and save the reference."""
-    from BottleneckOODLib.assessment.wording import unreachable_levels  # noqa: PLC0415 - keeps --help fast
-    from BottleneckOODLib.atomic_folder import check_writable  # noqa: PLC0415
-    from BottleneckOODLib.cli.console import ConsoleProgress, stopping_on_interrupt  # noqa: PLC0415
-    from BottleneckOODLib.logic import BottleneckOODLogic  # noqa: PLC0415
-    from BottleneckOODLib.reference.building import check_names_and_count  # noqa: PLC0415
-
-    check_writable(arguments.output)
-    if arguments.output.exists() and not arguments.overwrite:
-        message = f"The folder {arguments.output} exists already and was kept; choose another, or add --overwrite."
-        raise ReferenceSetError(message)
-    logic = BottleneckOODLogic(arguments.model, None, arguments.device)
-    if arguments.generated is not None:
-        from BottleneckOODLib.reference_cases import generated_cases  # noqa: PLC0415
-
-        check_names_and_count([f"body-{number}" for number in range(arguments.generated)])
-        cases, count = generated_cases(arguments.generated, arguments.seed, arguments.data), arguments.generated
-    else:
-        from BottleneckOODLib.reference_cases import listed_cases  # noqa: PLC0415
-
-        listed = listed_cases(arguments.cases)
-        check_names_and_count([case.case_id for case in listed])
-        cases, count = iter(listed), len(listed)
-    with stopping_on_interrupt() as cancel:
-        progress = ConsoleProgress("reference build")
-        reference = logic.build_reference(
-            arguments.name or arguments.output.name,
-            cases,
-            n_cases=count,
-            pooling=arguments.pooling,
-            n_components=arguments.pca,
-            progress=progress,
-            cancel=cancel,
-        )
-        saved = reference.save(arguments.output, overwrite=arguments.overwrite)
-        progress.done()
-    left_out = saved.settings.get("left_out", [])
-    print(f"The reference of {len(saved.cases)} cases lies in {arguments.output}; {len(left_out)} could not be used.")
-    for line in left_out[:_MOST_LINES]:
-        print(f"  {line}")
-    if len(left_out) > _MOST_LINES:
-        print(f"  and {len(left_out) - _MOST_LINES} more")
-    for warning in unreachable_levels(1 / (len(saved.cases) + 1)):
-        print(f"note: {warning}")
-    return 0
 
 
 def run_show(arguments: argparse.Namespace) -> int:

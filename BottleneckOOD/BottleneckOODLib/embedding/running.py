@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from BottleneckOODLib.case_measuring import STEPS, MeasuredCase, measured_case
+from BottleneckOODLib.case_measuring import MEASUREMENTS, STEPS, MeasuredCase, measured_case
 from BottleneckOODLib.embedding.folder import FLIPS, OUTPUTS, CaseRecord, EmbeddingFolder
 from BottleneckOODLib.errors import InputError, ModelError
+from BottleneckOODLib.gathering.case import CaseForReference
 from BottleneckOODLib.imaging.mask_features import MASK_INTENSITY_NAMES, MASK_SHAPE_NAMES
 from BottleneckOODLib.imaging.reading import safe_name
 from BottleneckOODLib.imaging.volume import LabelVolume, Volume
-from BottleneckOODLib.logic import MEASUREMENTS, CaseForReference
 from BottleneckOODLib.ood.pooling import pool_in_mask, pool_moments, pool_tokens
 from BottleneckOODLib.progress import CancelToken, Progress, ProgressCallback, ProgressReporter
 

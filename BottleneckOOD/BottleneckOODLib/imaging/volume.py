@@ -108,6 +108,12 @@ class Geometry:
         return (i, j, k)
 
     @property
+    def patient_extent_mm(self) -> tuple[float, float, float]:
+        """Length of the grid along the patient's left-right, front-back and head-foot axes, in mm."""
+        left, posterior, superior = (self.extent_mm[axis] for axis in self.patient_axes)
+        return left, posterior, superior
+
+    @property
     def voxel_volume_ml(self) -> float:
         """Volume of one voxel, in ml."""
         return float(np.prod(self.spacing_mm)) * _ML_PER_MM3

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from monai.metrics.hausdorff_distance import compute_hausdorff_distance
-from monai.metrics.surface_distance import compute_average_surface_distance
 
+from BottleneckOODLib.model.mask_distances import surface_distances
 from BottleneckOODLib.ood.metrics import dice
 
 BoolArray = npt.NDArray[np.bool_]
@@ -32,26 +30,10 @@ def mask_performance(mask: BoolArray, truth: BoolArray, spacing_mm: Sequence[flo
         MONAI's ``compute_hausdorff_distance`` and ``compute_average_surface_distance``; the measures of Woodland et
         al., MELBA 2024:020.
     """
-    found: dict[str, float | None] = {"dice": round(dice(mask, truth), 6), "hd": None, "sd": None}
-    if not mask.any() or not truth.any():
-        return found
-    box = _box_around(mask | truth)
-    pair = [torch.from_numpy(np.ascontiguousarray(array[box])[None, None]).float() for array in (mask, truth)]
-    spacing = [float(step) for step in spacing_mm]
-    with warnings.catch_warnings():
-        # MONAI warns of an argument that it gives itself.
-        warnings.simplefilter("ignore", FutureWarning)
-        farthest = compute_hausdorff_distance(pair[0], pair[1], include_background=True, spacing=spacing)
-        mean = compute_average_surface_distance(
-            pair[0], pair[1], include_background=True, symmetric=True, spacing=spacing
-        )
-    return {**found, "hd": round(float(farthest.item()), 4), "sd": round(float(mean.item()), 4)}
-
-
-def _box_around(marked: BoolArray) -> tuple[slice, ...]:
-    """The box of what is marked and a voxel around it: beyond there is no surface, and distances cost memory."""
-    box = []
-    for axis, size in enumerate(marked.shape):
-        rows = np.flatnonzero(marked.any(axis=tuple(other for other in range(marked.ndim) if other != axis)))
-        box.append(slice(max(0, int(rows[0]) - 1), min(size, int(rows[-1]) + 2)))
-    return tuple(box)
+    mean, farthest = surface_distances(mask, truth, spacing_mm, percentile=None)
+    known = not math.isnan(mean)
+    return {
+        "dice": round(dice(mask, truth), 6),
+        "hd": round(farthest, 4) if known else None,
+        "sd": round(mean, 4) if known else None,
+    }

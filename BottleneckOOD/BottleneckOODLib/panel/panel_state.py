@@ -112,6 +112,7 @@ def result_state(assessment: Assessment) -> ResultState:
     outcome = _similar_cases_dice(assessment)
     if outcome:
         facts.append((_("Dice of similar training cases"), outcome))
+    facts += [(_("By known outcomes"), note) for note in (assessment.outcome.notes() if assessment.outcome else ())]
     facts.append((_("Computed"), f"{assessment.timings_s.get('total', 0.0):.1f} s on {assessment.device}"))
     return ResultState(
         case_id=assessment.case_id,

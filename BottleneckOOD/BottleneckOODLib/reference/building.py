@@ -16,16 +16,17 @@ from BottleneckOODLib.ood.mahalanobis import ShrunkMahalanobis
 from BottleneckOODLib.ood.metrics import auroc
 from BottleneckOODLib.ood.pca import PrincipalComponents
 from BottleneckOODLib.ood.token_bank import TokenBank
+from BottleneckOODLib.reference.cases_file import ReferenceCase
 from BottleneckOODLib.reference.feature_space import Detector, FeatureSpace
 from BottleneckOODLib.reference.map_fitting import fit_map
-from BottleneckOODLib.reference.reference_folder import Reference, ReferenceCase
+from BottleneckOODLib.reference.outcome_fitting import LEAST_OF_EACH, combined_leave_one_out, fit_outcomes
+from BottleneckOODLib.reference.outcomes import FAILURE_DICE
+from BottleneckOODLib.reference.reference_folder import Reference
 
 FloatArray = npt.NDArray[np.float64]
 
 MIN_CASES = 20
-FAILURE_DICE = 0.80
 KNN_SHARES = (0.05, 0.1, 0.25, 0.5, 0.75)
-_LEAST_OF_EACH = 10
 
 
 def build_reference(
@@ -36,6 +37,7 @@ def build_reference(
     settings: Mapping[str, Any],
     *,
     n_components: int | None = None,
+    failure_dice: float = FAILURE_DICE,
     bank: Callable[[], TokenBank | None] = lambda: None,
 ) -> Reference:
     """Fit a detector to each feature space, calibrate by leave-one-out, and lay out the map.
@@ -47,6 +49,7 @@ def build_reference(
         cases: The cases.
         settings: What to keep with the reference, such as the pooling.
         n_components: Reduce the bottleneck to so many principal components first; None keeps all its features.
+        failure_dice: A mask with this Dice or less has failed.
         bank: Gives the cases' tokens, for the map of unusual regions; called when the cases are known to suffice.
 
     Returns:
@@ -63,7 +66,7 @@ def build_reference(
             raise ReferenceSetError(message)
     outcomes = [case.dice for case in cases]
     reducer = None if n_components is None else PrincipalComponents(n_components)
-    detector, choice = choose_detector(features["bottleneck"], outcomes, reducer)
+    detector, choice = choose_detector(features["bottleneck"], outcomes, reducer, failure_dice)
     spaces = {"bottleneck": FeatureSpace.fitted("bottleneck", features["bottleneck"], detector, reducer=reducer)}
     for space in features:
         if space != "bottleneck":
@@ -74,7 +77,10 @@ def build_reference(
         "detector_choice": choice,
     }
     map_xy = fit_map(spaces["bottleneck"].detector.features_)
-    return Reference(name, model_fingerprint, tuple(cases), spaces, map_xy, complete, bank=bank())
+    outcomes_known = fit_outcomes(combined_leave_one_out(spaces), outcomes, failure_dice)
+    return Reference(
+        name, model_fingerprint, tuple(cases), spaces, map_xy, complete, bank=bank(), outcomes=outcomes_known
+    )
 
 
 def check_names_and_count(names: Sequence[str]) -> None:
@@ -93,21 +99,24 @@ def check_names_and_count(names: Sequence[str]) -> None:
 
 
 def choose_detector(
-    bottleneck: FloatArray, outcomes: Sequence[float | None], reducer: PrincipalComponents | None = None
+    bottleneck: FloatArray,
+    outcomes: Sequence[float | None],
+    reducer: PrincipalComponents | None = None,
+    failure_dice: float = FAILURE_DICE,
 ) -> tuple[Detector, dict[str, Any]]:
     """Choose the bottleneck's detector on the reference's own cases, never on test cases.
 
     Each candidate's leave-one-out scores are held against the cases' outcomes. Where fewer than ten cases failed
-    (Dice below ``FAILURE_DICE``), nothing can be told and the shrunk Mahalanobis distance is taken.
+    (Dice of ``failure_dice`` or less), nothing can be told and the shrunk Mahalanobis distance is taken.
 
     Returns:
         The detector, not fitted, and what is known of its validity.
     """
     candidates: list[Detector] = [ShrunkMahalanobis(), *(KNearestNeighbours(share) for share in KNN_SHARES)]
     known = np.array([outcome is not None for outcome in outcomes])
-    failed = np.array([outcome is not None and outcome < FAILURE_DICE for outcome in outcomes])
+    failed = np.array([outcome is not None and outcome <= failure_dice for outcome in outcomes])
     n_failed, n_good = int(failed.sum()), int((known & ~failed).sum())
-    if min(n_failed, n_good) < _LEAST_OF_EACH:
+    if min(n_failed, n_good) < LEAST_OF_EACH:
         reason = f"{n_failed} of {n_failed + n_good} cases with a known Dice failed: too few to choose by"
         return ShrunkMahalanobis(), {"detector": "md", "auroc": None, "n_failed": n_failed, "reason": reason}
     table = {}
@@ -121,7 +130,7 @@ def choose_detector(
         "auroc": round(table[best], 3),
         "n_failed": n_failed,
         "n_good": n_good,
-        "failure": f"Dice below {FAILURE_DICE}",
+        "failure": f"Dice of {failure_dice:g} or less",
         "all": {label: round(value, 3) for label, value in table.items()},
         "reason": "largest leave-one-out AUROC for the reference's own failures (optimistic: chosen on them)",
     }

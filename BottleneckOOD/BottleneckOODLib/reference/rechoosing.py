@@ -12,8 +12,10 @@ import numpy.typing as npt
 from BottleneckOODLib.ood.knn import KNearestNeighbours
 from BottleneckOODLib.ood.mahalanobis import ShrunkMahalanobis
 from BottleneckOODLib.ood.metrics import auroc
-from BottleneckOODLib.reference.building import FAILURE_DICE, KNN_SHARES
+from BottleneckOODLib.reference.building import KNN_SHARES
 from BottleneckOODLib.reference.feature_space import Detector, FeatureSpace
+from BottleneckOODLib.reference.outcome_fitting import combined_leave_one_out, fit_outcomes
+from BottleneckOODLib.reference.outcomes import FAILURE_DICE
 from BottleneckOODLib.reference.reference_folder import Reference
 
 FloatArray = npt.NDArray[np.float64]
@@ -77,10 +79,18 @@ def with_detector(reference: Reference, detector: Detector, choice: Mapping[str,
     """
     old = reference.spaces["bottleneck"]
     same = (old.detector.name, old.detector.settings()) == (detector.name, detector.settings())
-    known = old.leave_one_out if same else None
-    space = FeatureSpace.fitted("bottleneck", old.features, detector, known, reducer=old.reducer)
+    kept = old.leave_one_out if same else None
+    space = FeatureSpace.fitted("bottleneck", old.features, detector, kept, reducer=old.reducer)
     settings = {**reference.settings, "detector_choice": dict(choice)}
-    return replace(reference, spaces={**reference.spaces, "bottleneck": space}, settings=settings, fingerprint="")
+    spaces = {**reference.spaces, "bottleneck": space}
+    outcomes = reference.outcomes
+    if outcomes is not None and not same:
+        # They are told of the combined score, and that is another one now.
+        point = outcomes.operating_point
+        known = [case.dice for case in reference.cases]
+        failure_dice = FAILURE_DICE if point is None else point.failure_dice
+        outcomes = fit_outcomes(combined_leave_one_out(spaces), known, failure_dice)
+    return replace(reference, spaces=spaces, settings=settings, outcomes=outcomes, fingerprint="")
 
 
 def _candidates() -> dict[str, Any]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,9 @@ from BottleneckOODLib.ood.knn import squared_distances
 from BottleneckOODLib.ood.placement import Placement, place
 from BottleneckOODLib.ood.token_bank import TokenBank
 from BottleneckOODLib.reference.bank_file import read_bank, write_bank
+from BottleneckOODLib.reference.cases_file import ExtentRange, ReferenceCase, extent_range, read_cases, write_cases
 from BottleneckOODLib.reference.feature_space import FeatureSpace, make_detector, make_reducer
+from BottleneckOODLib.reference.outcomes import Outcomes
 from BottleneckOODLib.reference.scoring import Neighbour, Score, nearest_cases, score_case
 from BottleneckOODLib.tensor_file import TensorFileError, check_tensor_file, read_arrays, write_arrays
 
@@ -28,25 +29,10 @@ FloatArray = npt.NDArray[np.float64]
 
 SCHEMA_VERSION = 1
 REFERENCE_FILE, ARRAYS_FILE, CASES_FILE = "reference.json", "arrays.safetensors", "cases.csv"
-TOKENS_FILE = "tokens.safetensors"
-_FILES = (REFERENCE_FILE, ARRAYS_FILE, CASES_FILE, TOKENS_FILE)
+TOKENS_FILE, THUMBNAILS_FOLDER = "tokens.safetensors", "thumbnails"
+_FILES = (REFERENCE_FILE, ARRAYS_FILE, CASES_FILE, TOKENS_FILE, f"{THUMBNAILS_FOLDER}/")
 _MAX_FILE_BYTES = 50_000_000
 _MAX_ARRAY_BYTES = 2_000_000_000
-
-
-@dataclass(frozen=True)
-class ReferenceCase:
-    """One reference case.
-
-    Attributes:
-        case_id: Its name.
-        dice: Dice of the model's mask against the labels, when known.
-        facts: Acquisition facts, no identifiers.
-    """
-
-    case_id: str
-    dice: float | None = None
-    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +48,8 @@ class Reference:
         settings: How it was built: pooling, what was chosen, why; for people and for remaking.
         fingerprint: SHA-256 of the content; empty until saved or loaded.
         bank: What parts of the cases look like to the network, for the map of unusual regions; None where none is kept.
+        outcomes: What its cases' own outcomes say about a score; None in references that were built before that.
+        thumbnails: A PNG of each case, to be written; for looking only, and not read again.
     """
 
     name: str
@@ -72,6 +60,8 @@ class Reference:
     settings: Mapping[str, Any]
     fingerprint: str = ""
     bank: TokenBank | None = None
+    outcomes: Outcomes | None = None
+    thumbnails: tuple[bytes, ...] = ()
 
     def check_made_by(self, fingerprint: str, measurements: int) -> None:
         """Refuse to judge features of another model, or that were measured in another way.
@@ -105,6 +95,11 @@ class Reference:
         """Position on the map."""
         return place(self._distances(bottleneck), self.map_xy, self._nearest_leave_one_out)
 
+    @cached_property
+    def extent_range(self) -> ExtentRange | None:
+        """How much of a patient its cases show; None where that is not known."""
+        return extent_range(self.cases)
+
     def _distances(self, bottleneck: FloatArray) -> FloatArray:
         space = self.spaces["bottleneck"]
         squared = squared_distances(space.as_the_detector_sees(bottleneck)[None], space.detector.features_)
@@ -134,13 +129,7 @@ class Reference:
             arrays[f"{name}.features"] = space.features.astype(np.float64)
             arrays[f"{name}.leave_one_out"] = space.leave_one_out.astype(np.float64)
         write_arrays(arrays, folder / ARRAYS_FILE)
-        fact_names = sorted({name for case in self.cases for name in case.facts})
-        with (folder / CASES_FILE).open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream)
-            writer.writerow(["case_id", "dice", *fact_names])
-            for case in self.cases:
-                score = "" if case.dice is None else f"{case.dice:.4f}"
-                writer.writerow([case.case_id, score, *(case.facts.get(name, "") for name in fact_names)])
+        write_cases(self.cases, folder / CASES_FILE)
         document = {
             "schema_version": SCHEMA_VERSION,
             "name": self.name,
@@ -156,9 +145,17 @@ class Reference:
             },
             "settings": dict(self.settings),
         }
+        if self.outcomes is not None:
+            document["outcomes"] = self.outcomes.document()
         if self.bank is not None:
             document["tokens"] = {"spread": self.bank.spread}
             write_bank(self.bank, folder / TOKENS_FILE)
+        if self.thumbnails:
+            pictures = folder / THUMBNAILS_FOLDER
+            pictures.mkdir()
+            # By number: a case's name may tell more than its picture should.
+            for number, picture in enumerate(self.thumbnails, start=1):
+                (pictures / f"{number:04d}.png").write_bytes(picture)
         document["fingerprint"] = _fingerprint(document, folder)
         (folder / REFERENCE_FILE).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
@@ -172,7 +169,7 @@ class Reference:
         document = read_document(folder)
         try:
             arrays = _read_arrays(folder)
-            cases = _read_cases(folder / CASES_FILE)
+            cases = read_cases(folder / CASES_FILE)
             if _fingerprint(document, folder) != document["fingerprint"]:
                 message = f"The reference in {folder} was changed since it was made; restore it or build it again."
                 raise ReferenceSetError(message)
@@ -194,6 +191,7 @@ class Reference:
                 for name, entry in document["spaces"].items()
                 for reducer in [entry.get("reducer")]
             }
+            outcomes = document.get("outcomes")
             return cls(
                 name=str(document["name"]),
                 model_fingerprint=str(document["model_fingerprint"]),
@@ -203,6 +201,7 @@ class Reference:
                 settings=dict(document["settings"]),
                 fingerprint=str(document["fingerprint"]),
                 bank=read_bank(folder / TOKENS_FILE, document["tokens"]["spread"]) if "tokens" in document else None,
+                outcomes=None if outcomes is None else Outcomes.of_document(outcomes),
             )
         except (OSError, KeyError, TypeError, ValueError, AttributeError, IndexError, TensorFileError):
             message = f"The reference in {folder} is damaged or incomplete; restore it or build it again."
@@ -240,22 +239,6 @@ def _read_arrays(folder: Path) -> dict[str, FloatArray]:
         message = "it holds other arrays than a reference has"
         raise TensorFileError(message)
     return {name: np.asarray(array, dtype=np.float64) for name, array in read_arrays(path).items()}
-
-
-def _read_cases(path: Path) -> tuple[ReferenceCase, ...]:
-    if path.stat().st_size > _MAX_FILE_BYTES:
-        message = "the table of cases is too large"
-        raise ValueError(message)
-    with path.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    return tuple(
-        ReferenceCase(
-            case_id=row["case_id"],
-            dice=float(row["dice"]) if row["dice"] else None,
-            facts={name: value for name, value in row.items() if name not in ("case_id", "dice") and value},
-        )
-        for row in rows
-    )
 
 
 def _fingerprint(document: Mapping[str, Any], folder: Path) -> str:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from BottleneckOODLib.errors import InputError
-from BottleneckOODLib.logic import CaseForReference
+from BottleneckOODLib.gathering.case import CaseForReference
 from BottleneckOODLib.reference.reference_folder import Reference
 from BottleneckOODLib.reference_cases import listed_cases
 from BottleneckOODLib.robustness.displacements import LabelledVolume

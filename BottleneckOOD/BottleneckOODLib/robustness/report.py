@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from BottleneckOODLib.ood.failure_metrics import FEW_CASES
-from BottleneckOODLib.reference.building import FAILURE_DICE
+from BottleneckOODLib.reference.outcomes import FAILURE_DICE
 from BottleneckOODLib.robustness.base_cases import TEST, VALIDATION
 from BottleneckOODLib.robustness.corruptions import AS_IT_IS, CATALOGUE, CLEAN
 from BottleneckOODLib.robustness.heat_map import heat_map_rows

@@ -12,7 +12,8 @@ import numpy as np
 
 from BottleneckOODLib.assessment.checks import input_checks
 from BottleneckOODLib.errors import UserError
-from BottleneckOODLib.logic import BottleneckOODLogic, CaseForReference
+from BottleneckOODLib.gathering.case import CaseForReference
+from BottleneckOODLib.logic import BottleneckOODLogic
 from BottleneckOODLib.progress import CancelToken, ProgressCallback, ProgressReporter
 from BottleneckOODLib.robustness.base_cases import TEST, BaseCase, generated_bodies
 from BottleneckOODLib.robustness.corruptions import AS_IT_IS, CATALOGUE, CLEAN

@@ -9,7 +9,7 @@ import numpy as np
 
 from BottleneckOODLib.ood.calibration import AMBER_LEVEL
 from BottleneckOODLib.ood.metrics import auroc
-from BottleneckOODLib.reference.building import FAILURE_DICE
+from BottleneckOODLib.reference.outcomes import FAILURE_DICE
 from BottleneckOODLib.reference.reference_folder import Reference
 from BottleneckOODLib.robustness.corruptions import AS_IT_IS, CATALOGUE, CLEAN
 from BottleneckOODLib.robustness.detectors import COMBINED, Detector, Judgement, combined, light_of_all

@@ -73,39 +73,38 @@ def _unusual() -> SyntheticCase:
     return replace(case, volume=volume, liver=labels, facts={**case.facts, "made_unusual": "yes"})
 
 
-def reference_cases(n: int, seed: int, *, real: Sequence[Anatomy] = (), first: int = 0) -> Iterator[SyntheticCase]:
-    """Varied cases for the demo reference: thin and tall, with and without contrast, table, arms and noise.
+def reference_case(index: int, seed: int, *, real: Sequence[Anatomy] = ()) -> SyntheticCase:
+    """One of the varied cases for the demo reference: thin or tall, with or without contrast, table, arms and noise.
 
     Args:
-        n: How many.
-        seed: The same seed gives the same cases, each the same whatever ``n`` is.
+        index: Which; each is the same however many there are.
+        seed: The same seed gives the same case.
         real: Anatomies of labelled scans; a third of the cases are deformed copies of them when there are any.
-        first: Number of the first case that is made; those before are skipped.
-
-    Yields:
-        Cases, one at a time.
     """
+    rng = np.random.default_rng((seed, index))
+    anatomy = real[int(rng.integers(len(real)))] if real and rng.random() < 0.33 else None
+    thickness = float(
+        rng.choice([1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0], p=[0.06, 0.1, 0.08, 0.1, 0.14, 0.16, 0.1, 0.2, 0.06])
+    )
+    kinds = ["whole abdomen", "upper abdomen", "liver slab", "thorax-abdomen", "abdomen-pelvis", "trunk"]
+    odds = [0.24, 0.17, 0.25, 0.1, 0.15, 0.09]
+    if anatomy is not None and anatomy.labels.shape[0] * anatomy.spacing_mm[0] < 300:
+        # A short scan can be completed above its cut, not below.
+        kinds, odds = ["liver slab"], [1.0]
+    kind = str(rng.choice(kinds, p=odds))
+    height = {"whole abdomen": 260, "upper abdomen": 160, "liver slab": 30, "trunk": 550}.get(kind, 390)
+    affordable = float(np.sqrt(390 * 290 * (height / thickness) / _VOXEL_BUDGET))
+    pixel = max(affordable, float(rng.uniform(0.8, 2.0)))
+    return generate_body(
+        int(seed * 100_003 + index),
+        spacing_mm=(round(pixel, 3), round(pixel, 3), thickness),
+        style=BodyStyle(field_of_view=kind),
+        anatomy=anatomy,
+        name=f"reference-{index:03d}",
+    )
+
+
+def reference_cases(n: int, seed: int, *, real: Sequence[Anatomy] = (), first: int = 0) -> Iterator[SyntheticCase]:
+    """Cases ``first`` to ``n - 1`` of ``reference_case``, one at a time; those before are skipped."""
     for index in range(first, n):
-        rng = np.random.default_rng((seed, index))
-        anatomy = real[int(rng.integers(len(real)))] if real and rng.random() < 0.33 else None
-        thickness = float(
-            rng.choice(
-                [1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0], p=[0.06, 0.1, 0.08, 0.1, 0.14, 0.16, 0.1, 0.2, 0.06]
-            )
-        )
-        kinds = ["whole abdomen", "upper abdomen", "liver slab", "thorax-abdomen", "abdomen-pelvis", "trunk"]
-        odds = [0.24, 0.17, 0.25, 0.1, 0.15, 0.09]
-        if anatomy is not None and anatomy.labels.shape[0] * anatomy.spacing_mm[0] < 300:
-            # A short scan can be completed above its cut, not below.
-            kinds, odds = ["liver slab"], [1.0]
-        kind = str(rng.choice(kinds, p=odds))
-        height = {"whole abdomen": 260, "upper abdomen": 160, "liver slab": 30, "trunk": 550}.get(kind, 390)
-        affordable = float(np.sqrt(390 * 290 * (height / thickness) / _VOXEL_BUDGET))
-        pixel = max(affordable, float(rng.uniform(0.8, 2.0)))
-        yield generate_body(
-            int(seed * 100_003 + index),
-            spacing_mm=(round(pixel, 3), round(pixel, 3), thickness),
-            style=BodyStyle(field_of_view=kind),
-            anatomy=anatomy,
-            name=f"reference-{index:03d}",
-        )
+        yield reference_case(index, seed, real=real)

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from BottleneckOODLib.errors import InputError
+from BottleneckOODLib.gathering.case import CaseForReference
 from BottleneckOODLib.imaging.volume import LabelVolume, Volume
-from BottleneckOODLib.logic import CaseForReference
 from BottleneckOODLib.model.model_folder import ModelFolder
 from BottleneckOODLib.model.segmenter import Segmenter
 

@@ -16,7 +16,7 @@ from BottleneckOODLib.case_measuring import measured_case
 from BottleneckOODLib.embedding.folder import FLIPS, OUTPUTS, PERFORMANCE
 from BottleneckOODLib.embedding.running import ALWAYS, EmbeddingPlan, EmbeddingReport, embed_cases
 from BottleneckOODLib.errors import Cancelled, InputError
-from BottleneckOODLib.logic import CaseForReference
+from BottleneckOODLib.gathering.case import CaseForReference
 from BottleneckOODLib.model.bottleneck import share_in_windows
 from BottleneckOODLib.model.preprocessing import Preprocessing
 from BottleneckOODLib.model.segmenter import Segmenter

@@ -5,7 +5,8 @@ import numpy.typing as npt
 import pytest
 
 from BottleneckOODLib.reference.building import build_reference
-from BottleneckOODLib.reference.reference_folder import Reference, ReferenceCase
+from BottleneckOODLib.reference.cases_file import ReferenceCase
+from BottleneckOODLib.reference.reference_folder import Reference
 
 N = 40
 

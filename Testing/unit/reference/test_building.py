@@ -5,7 +5,8 @@ import pytest
 
 from BottleneckOODLib.errors import ReferenceSetError
 from BottleneckOODLib.reference.building import MIN_CASES, build_reference, choose_detector
-from BottleneckOODLib.reference.reference_folder import Reference, ReferenceCase
+from BottleneckOODLib.reference.cases_file import ReferenceCase
+from BottleneckOODLib.reference.reference_folder import Reference
 
 RNG = np.random.default_rng(0)
 

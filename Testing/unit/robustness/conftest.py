@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from BottleneckOODLib.gathering.case import CaseForReference
 from BottleneckOODLib.imaging.volume import Geometry, LabelVolume, Volume, to_sitk
-from BottleneckOODLib.logic import BottleneckOODLogic, CaseForReference
+from BottleneckOODLib.logic import BottleneckOODLogic
 from BottleneckOODLib.model.model_folder import ModelFolder
 from BottleneckOODLib.reference import building
 from BottleneckOODLib.robustness import base_cases, calibration_cases, measuring, running

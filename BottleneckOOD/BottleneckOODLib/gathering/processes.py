@@ -1,0 +1,114 @@
+"""Several processes that each hold the model and measure cases of a reference."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING, Any
+
+from BottleneckOODLib.case_measuring import STEPS
+from BottleneckOODLib.errors import ReferenceSetError
+from BottleneckOODLib.gathering.case import (
+    CaseForReference,
+    GatheredCase,
+    GatheringPlan,
+    LeftOutCase,
+    measured_for_reference,
+)
+from BottleneckOODLib.progress import CancelToken, ProgressReporter
+
+if TYPE_CHECKING:
+    from BottleneckOODLib.model.adapter import Adapter
+
+_AHEAD = 2
+_LOOK_SECONDS = 0.2
+
+
+def measured_in_processes(
+    cases: Iterable[CaseForReference], plan: GatheringPlan, workers: int, cancel: CancelToken
+) -> Iterator[GatheredCase | LeftOutCase]:
+    """Measure the cases in ``workers`` processes; the results come in the order of the cases.
+
+    Only a few cases are taken ahead of the one that is waited for, so that results never pile up.
+
+    Raises:
+        ModelError: The model cannot be loaded.
+        ReferenceSetError: A process ended before its case was measured.
+        Cancelled: The run was stopped.
+    """
+    context = multiprocessing.get_context("spawn")
+    stopped = context.Event()
+    pool = ProcessPoolExecutor(workers, context, _begin, (workers, stopped))
+    waiting: deque[Future[GatheredCase | LeftOutCase]] = deque()
+    try:
+        for case in cases:
+            waiting.append(pool.submit(_measure, case, plan))
+            if len(waiting) >= _AHEAD * workers:
+                yield _result(waiting.popleft(), cancel)
+        while waiting:
+            yield _result(waiting.popleft(), cancel)
+    except BrokenProcessPool:
+        message = (
+            "A process that measured cases ended, perhaps for want of memory; run the same command again with fewer "
+            "--workers, and it goes on where it was."
+        )
+        raise ReferenceSetError(message) from None
+    finally:
+        stopped.set()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _result(future: Future[GatheredCase | LeftOutCase], cancel: CancelToken) -> GatheredCase | LeftOutCase:
+    while True:
+        cancel.raise_if_cancelled()
+        try:
+            return future.result(timeout=_LOOK_SECONDS)
+        except NotYet:
+            if future.done():
+                raise
+
+
+class _SharedToken(CancelToken):
+    """Set by the process that asked."""
+
+    def __init__(self, event: Any) -> None:
+        super().__init__()
+        self._event = event
+
+
+class _Held:
+    """What a process keeps from one case to the next."""
+
+    stopped: CancelToken
+    segmenter: Adapter | None = None
+
+
+def _begin(workers: int, stopped: Any) -> None:
+    import torch  # noqa: PLC0415 - only these processes compute
+
+    # The terminal's Ctrl+C reaches every process; who asked tells them when to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(max(1, torch.get_num_threads() // workers))
+    _Held.stopped = _SharedToken(stopped)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _measure(case: CaseForReference, plan: GatheringPlan) -> GatheredCase | LeftOutCase:
+    if _Held.segmenter is None:
+        _Held.segmenter = plan.load_segmenter()
+    return measured_for_reference(case, _Held.segmenter, plan, ProgressReporter(None, _Held.stopped, STEPS))

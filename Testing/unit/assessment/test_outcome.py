@@ -1,0 +1,84 @@
+"""What is told of outcomes beside the light: with the cases behind it, and never of a case it does not hold for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from BottleneckOODLib.assessment.assessment import Assessment
+from BottleneckOODLib.assessment.outcome import OutcomeEstimate
+from BottleneckOODLib.panel.panel_state import result_state
+from BottleneckOODLib.reference.outcomes import ExpectedDice, OperatingPoint, Outcomes
+
+EXPECTED = ExpectedDice((0.0, 1.0, 2.0), (0.95, 0.9, 0.7), 0.08, 0.9, 159, 2.5)
+POINT = OperatingPoint(1.2, 0.8, 20, 18, 139, 37)
+
+
+def estimate(score: float = 0.5, *, unusual: bool = False, known: Outcomes | None = None) -> OutcomeEstimate:
+    told = OutcomeEstimate.of(known or Outcomes(POINT, EXPECTED), score, unusual=unusual)
+    assert told is not None
+    return told
+
+
+def test_a_usual_case_is_told_the_dice_of_cases_like_it_with_how_many_they_are() -> None:
+    told = estimate(0.5)
+    assert told.expected is not None
+    assert (told.expected.dice, told.expected.low, told.expected.high) == (0.925, 0.845, 1.0)
+    assert "159 cases" in told.sentences[0]
+    assert "0.84 to 1.00" in told.sentences[0] or "0.85 to 1.00" in told.sentences[0]
+
+
+@pytest.mark.parametrize(("score", "unusual"), [(0.5, True), (2.6, False)])
+def test_an_unusual_case_is_told_no_dice(score: float, unusual: bool) -> None:
+    told = estimate(score, unusual=unusual)
+    assert told.expected is None
+    assert not re.search(r"\d\.\d\d", told.sentences[0])
+    assert "159" in told.sentences[0]
+
+
+@pytest.mark.parametrize(("score", "beyond"), [(1.2, True), (1.19, False)])
+def test_the_operating_point_tells_what_it_misses_and_what_it_costs(score: float, beyond: bool) -> None:
+    told = estimate(score, known=Outcomes(POINT, None, ("few",)))
+    assert told.operating_point is not None
+    assert told.operating_point.beyond is beyond
+    (sentence,) = told.sentences
+    for number in ("18 of the 20", "37 of the 139", "0.8 or less"):
+        assert number in sentence
+    assert ("2 failed below it" in sentence) is not beyond
+
+
+def test_nothing_known_is_nothing_told() -> None:
+    assert OutcomeEstimate.of(None, 1.0) is None
+    assert OutcomeEstimate.of(Outcomes(None, None, ("few", "few")), 1.0) is None
+
+
+@pytest.mark.parametrize("score", [-1.0, 0.5, 1.5, 9.0])
+@pytest.mark.parametrize("unusual", [True, False])
+def test_every_sentence_calls_to_review_the_mask_and_promises_nothing(score: float, unusual: bool) -> None:
+    told = estimate(score, unusual=unusual)
+    assert told.sentences
+    for sentence in told.sentences:
+        assert re.search(r"review the mask\.$", sentence)
+    for text in (*told.sentences, *told.notes()):
+        assert not re.search(r"\b(ok|pass(es|ed)?|safe|correct|normal|reliable)\b", text, re.IGNORECASE)
+        assert re.search(r"\d", text)
+
+
+def test_the_notes_are_short_and_still_name_the_cases(make_assessment: Callable[..., Assessment]) -> None:
+    notes = estimate(0.5).notes()
+    assert notes == ("Dice of cases like it: 0.84 to 1.00 (159 cases)", "Below 18 of 20 failed, 37 of 139 others")
+    assert all(len(note) <= 50 for note in notes)
+    shown = result_state(make_assessment("green", outcome=estimate(0.5)))
+    assert [value for name, value in shown.facts if name == "By known outcomes"] == list(notes)
+
+
+def test_it_is_saved_with_the_assessment_and_loaded_again(
+    make_assessment: Callable[..., Assessment], no_picture: None, tmp_path: Path
+) -> None:
+    for number, outcome in enumerate((estimate(0.5), estimate(1.5, unusual=True), None)):
+        made = replace(make_assessment("green"), case_id=f"case-{number}", outcome=outcome)
+        assert Assessment.load(made.save(tmp_path)).outcome == outcome
