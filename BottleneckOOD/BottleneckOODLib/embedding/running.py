@@ -42,6 +42,8 @@ ALWAYS = (
 _RUNNING, _MIRRORED = "Running the model on the cases", "Segmenting mirrored images"
 _LABEL_TOLERANCE_MM = 0.5
 _PASS_COST = STEPS["Segmenting"]
+# Only of models that mirror their windows or have several folds, so no part that every case must have.
+_DISAGREEMENT = "disagreement"
 
 
 @dataclass(frozen=True)
@@ -126,10 +128,10 @@ def embed_cases(
             record = run.done(parts)
         except (InputError, ModelError) as error:
             left_out.append(f"{case.case_id}: {error}")
-            folder.drop(case.case_id, parts)
+            folder.drop(case.case_id, (*parts, _DISAGREEMENT))
             continue
         except BaseException:
-            folder.drop(case.case_id, parts)
+            folder.drop(case.case_id, (*parts, _DISAGREEMENT))
             raise
         if record.empty:
             empty.append(case.case_id)
@@ -183,6 +185,9 @@ class _CaseRun:
         self._write("bottleneck", tokens)
         self._write("bottleneck_pooled", pool_tokens(tokens, occupied))
         self._write("bottleneck_in_mask", pool_in_mask(tokens, organ, occupied))
+        if output.disagreement:
+            by_name = [output.disagreement[name] for name in ("mirroring", "folds") if name in output.disagreement]
+            self._write(_DISAGREEMENT, np.array(by_name))
         for number, stage in enumerate(output.stages, start=1):
             self._write(f"stage_{number}", _pooled(stage, in_mask=False))
             self._write(f"stage_{number}_in_mask", _pooled(stage, in_mask=True))

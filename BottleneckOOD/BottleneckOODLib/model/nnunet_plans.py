@@ -229,8 +229,8 @@ def _architecture(settings: Mapping[str, Any], folder: Path) -> tuple[str, int]:
 
 
 def _orientation(plans: Mapping[str, Any], reader: str) -> str:
-    # TotalSegmentator turns images to the closest canonical orientation before it hands them to nnU-Net.
-    return "RAS" if "TotalSegmentator" in str(plans.get("dataset_name", "")) else _READERS[reader]
+    # TotalSegmentator, whose MR models are called TotalSegMRI, turns images to the closest canonical orientation first.
+    return "RAS" if "TotalSeg" in str(plans.get("dataset_name", "")) else _READERS[reader]
 
 
 def _labels(dataset: Mapping[str, Any], folder: Path) -> dict[str, int]:

@@ -250,3 +250,18 @@ def test_logits_beyond_half_precision_stay_finite(
     monkeypatch.setattr(a_segmenter._network, "forward", lambda windows: forward(windows) * 1e8)
     embed(a_segmenter, [a_case("one")], tmp_path / "out", logits=True)
     assert np.isfinite(saved(tmp_path / "out", OUTPUTS)).all()
+
+
+def test_how_far_members_disagree_is_saved_where_a_model_has_members(
+    a_segmenter: Segmenter, a_case: MakeCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embed(a_segmenter, [a_case("one")], tmp_path / "without")
+    plain = Segmenter.run
+
+    def with_members(self: Segmenter, *arguments: Any, **named: Any) -> Any:
+        return replace(plain(self, *arguments, **named), disagreement={"folds": 0.5, "mirroring": 0.25})
+
+    monkeypatch.setattr(Segmenter, "run", with_members)
+    embed(a_segmenter, [a_case("one")], tmp_path / "with")
+    assert not (tmp_path / "without" / "disagreement").exists()
+    np.testing.assert_array_equal(saved(tmp_path / "with", "disagreement"), np.float32([0.25, 0.5]))
