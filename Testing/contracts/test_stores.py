@@ -23,11 +23,11 @@ MakeAssessment = Callable[..., Assessment]
 JUDGE = "ab" * 32
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def a_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return str(tmp_path / "triage.db")
-    return str(request.getfixturevalue("an_empty_database"))
+    return str(request.getfixturevalue("a_postgres_url"))
 
 
 @pytest.fixture
