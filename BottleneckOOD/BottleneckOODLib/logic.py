@@ -197,6 +197,7 @@ class BottleneckOODLogic:
             progress(Progress("Fitting", FITTING))
         settings: dict[str, Any] = {"pooling": pooling, "left_out": list(gathered.left_out)}
         settings |= {"measurements": MEASUREMENTS, "local_tokens": LOCAL_TOKENS}
+        settings["built"] = f"{datetime.now(timezone.utc).date().isoformat()}, BottleneckOOD {__version__}"
         reference = build_reference(
             name,
             self.model.fingerprint,

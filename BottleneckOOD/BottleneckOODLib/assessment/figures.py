@@ -252,12 +252,12 @@ def _draw_neighbours(figure: Figure, assessment: Assessment) -> None:
         facts.append(f"p-value {assessment.p_value:.3f} ({assessment.reference.n_cases} training cases)")
     facts.append(f"{assessment.timings_s.get('total', 0.0):.1f} s on {assessment.device}"[:44])
     facts += assessment.outcome.notes() if assessment.outcome else ()
-    height = 0.12 + 0.2 * len(facts)
+    height = 0.1 + 0.185 * len(facts)
     axes.add_patch(
         FancyBboxPatch((0.0, 0.08), 3.12, height, boxstyle="round,pad=0.0,rounding_size=0.06", color="#eef2f6")
     )
     for number, text in enumerate(facts):
-        axes.text(0.1, height - 0.09 - number * 0.2, text, fontsize=8.6, color=INK, va="center")
+        axes.text(0.1, height - 0.06 - number * 0.185, text, fontsize=8.6, color=INK, va="center")
 
 
 def _draw_footer(figure: Figure, assessment: Assessment) -> None:

@@ -105,7 +105,8 @@ class OutcomeEstimate:
         """The sentences in a few words, where there is room for no more."""
         notes = []
         if self.expected is not None:
-            notes.append(expected_dice_note(self.expected.low, self.expected.high, self.expected.n_cases))
+            known = self.expected
+            notes.append(expected_dice_note(known.low, known.high, known.level, known.n_cases))
         if self.operating_point is not None:
             p = self.operating_point
             counts = (p.n_failed, p.n_failed_beyond, p.n_other, p.n_other_beyond)

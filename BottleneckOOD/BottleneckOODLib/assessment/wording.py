@@ -121,9 +121,9 @@ def operating_point_sentence(
     return f"It lies below the point that catches {failed} and {others}; {missed} failed below it, so review the mask."
 
 
-def expected_dice_note(low: float, high: float, n_cases: int) -> str:
+def expected_dice_note(low: float, high: float, level: float, n_cases: int) -> str:
     """The same where there is room for a few words only, beside the sentence that calls to review."""
-    return f"Dice of cases like it: {low:.2f} to {high:.2f} ({n_cases} cases)"
+    return f"{100 * level:.0f} in 100 like it: Dice {low:.2f} to {high:.2f} ({n_cases} cases)"
 
 
 def operating_point_note(

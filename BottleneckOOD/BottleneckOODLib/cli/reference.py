@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
-from statistics import fmean, median
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from BottleneckOODLib.cli.parsing import add_command
 from BottleneckOODLib.cli.reference_build import add_build
+from BottleneckOODLib.cli.reference_card import card_rows
 from BottleneckOODLib.errors import InputError, ReferenceSetError
 
 if TYPE_CHECKING:
     from BottleneckOODLib.reference.cases_file import ReferenceCase
-
-GOOD_DICE = 0.9
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -47,23 +45,7 @@ def run_show(arguments: argparse.Namespace) -> int:
     from BottleneckOODLib.reference.reference_folder import Reference  # noqa: PLC0415
 
     reference = Reference.load(find_reference(arguments.reference))
-    outcomes = sorted(case.dice for case in reference.cases if case.dice is not None)
-    rows = {
-        "name": reference.name,
-        "cases": str(len(reference.cases)),
-        "smallest p-value": f"{1 / (len(reference.cases) + 1):.4f}",
-        "levels": ", ".join(f"{name} {level}" for name, level in reference.settings["levels"].items()),
-        "pooling": str(reference.settings["pooling"]),
-        "detector": _in_words(reference.settings["detector_choice"]),
-        "spaces": ", ".join(f"{name} ({space.features.shape[1]})" for name, space in reference.spaces.items()),
-        "Dice of its cases": "unknown"
-        if not outcomes
-        else f"mean {fmean(outcomes):.3f}, median {median(outcomes):.3f}, lowest {outcomes[0]:.3f}, "
-        f"at least 0.9 in {100 * fmean(d >= GOOD_DICE for d in outcomes):.0f}%, known for {len(outcomes)}",
-        "made by model": reference.model_fingerprint,
-        "fingerprint": reference.fingerprint,
-    }
-    for key, value in rows.items():
+    for key, value in card_rows(reference).items():
         print(f"{key + ':':22s} {value}")
     for warning in unreachable_levels(1 / (len(reference.cases) + 1)):
         print(f"{'note:':22s} {warning}")
@@ -100,12 +82,3 @@ def _dice_by(fact: str, cases: Sequence[ReferenceCase]) -> str:
     for value in sorted(groups):
         lines.append(f"  {value:18s} mean {sum(groups[value]) / len(groups[value]):.3f}, {len(groups[value])} cases")
     return "\n".join(lines)
-
-
-def _in_words(choice: Mapping[str, Any]) -> str:
-    """The detector, and how well it tells the reference's own failures apart."""
-    name = {"md": "shrunk Mahalanobis distance"}.get(str(choice["detector"]), str(choice["detector"]))
-    if choice.get("auroc") is None:
-        return f"{name} ({choice['reason']})"
-    failures = f"{choice['n_failed']} cases with a {choice['failure']}"
-    return f"{name}, AUROC {choice['auroc']} for {failures} ({choice['reason']})"

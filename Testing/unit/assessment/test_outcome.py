@@ -70,7 +70,7 @@ def test_every_sentence_calls_to_review_the_mask_and_promises_nothing(score: flo
 
 def test_the_notes_are_short_and_still_name_the_cases(make_assessment: Callable[..., Assessment]) -> None:
     notes = estimate(0.5).notes()
-    assert notes == ("Dice of cases like it: 0.84 to 1.00 (159 cases)", "Below 18 of 20 failed, 37 of 139 others")
+    assert notes == ("90 in 100 like it: Dice 0.84 to 1.00 (159 cases)", "Below 18 of 20 failed, 37 of 139 others")
     assert all(len(note) <= 50 for note in notes)
     shown = result_state(make_assessment("green", outcome=estimate(0.5)))
     assert [value for name, value in shown.facts if name == "By known outcomes"] == list(notes)
