@@ -35,7 +35,7 @@ def test_the_script_names_every_command_and_option(
     [
         (["a"], {"assess"}),
         (["mod"], {"model"}),
-        (["model", ""], {"list", "show", "train-demo"}),
+        (["model", ""], {"add", "list", "show", "train-demo"}),
         (["reference", "b"], {"build"}),
         (["completion", ""], {"bash", "zsh", "tcsh"}),
         (["assess", "--ov"], {"--overwrite"}),
