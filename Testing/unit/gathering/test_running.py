@@ -36,7 +36,9 @@ def left_out(results: list[Result]) -> dict[str, str]:
     return {result.case_id: result.reason for result in results if isinstance(result, LeftOutCase)}
 
 
-def assert_same_rows(one: list[Result], other: list[Result]) -> None:
+def assert_same_rows(one: list[Result], other: list[Result], *, measured_anew: bool = False) -> None:
+    # A network's last digits vary from run to run, with what else the processor does.
+    near = {"rtol": 1e-5 if measured_anew else 0, "atol": 1e-6 if measured_anew else 0}
     assert [type(result) for result in one] == [type(result) for result in other]
     for a, b in zip(one, other, strict=True):
         if isinstance(a, LeftOutCase) or isinstance(b, LeftOutCase):
@@ -45,8 +47,10 @@ def assert_same_rows(one: list[Result], other: list[Result]) -> None:
         assert (a.case, a.image) == (b.case, b.image)
         assert set(a.row.features) == set(b.row.features)
         for space in a.row.features:
-            np.testing.assert_array_equal(a.row.features[space], b.row.features[space], err_msg=space)
-        np.testing.assert_array_equal(a.row.tokens, b.row.tokens)
+            np.testing.assert_allclose(a.row.features[space], b.row.features[space], err_msg=space, **near)
+        # Tokens are kept in half precision, where a last digit is a thousandth.
+        near_tokens = {name: 2000 * value for name, value in near.items()}
+        np.testing.assert_allclose(a.row.tokens, b.row.tokens, **near_tokens)
 
 
 def test_what_cannot_be_used_is_told_and_does_not_stop_the_rest(
@@ -120,7 +124,7 @@ def test_several_processes_give_what_one_gives_in_the_same_order_and_stop_when_t
     with pytest.raises(Cancelled):
         next(running)
     assert 8 <= len(list((tmp_path / "kept").glob("*.safetensors"))) < 24
-    assert_same_rows(measured(cases[:9], plan()), together)
+    assert_same_rows(measured(cases[:9], plan()), together, measured_anew=True)
     assert set(left_out(together)) == {"case-02", "case-04"}
     fractions = [report.fraction for report in told]
     assert fractions == sorted(fractions)
@@ -137,7 +141,7 @@ def test_a_kept_row_is_the_row_that_was_measured_and_the_model_does_not_run_agai
     assert len(count_runs) == 4
     assert_same_rows(first, again)
     assert [result.ran for result in again if isinstance(result, GatheredCase)] == [False] * 4
-    assert_same_rows(first, measured(cases, plan()))
+    assert_same_rows(first, measured(cases, plan()), measured_anew=True)
 
 
 def test_a_row_belongs_to_its_image_its_labels_the_model_and_the_pooling(
@@ -170,7 +174,7 @@ def test_a_damaged_row_is_measured_again(scans: Path, plan: Plan, tmp_path: Path
     assert len(files) == 3
     files[0].write_bytes(files[0].read_bytes()[:100])
     files[1].write_bytes(b"")
-    assert_same_rows(first, measured(cases, plan(cache=tmp_path / "kept")))
+    assert_same_rows(first, measured(cases, plan(cache=tmp_path / "kept")), measured_anew=True)
     assert len(count_runs) == 5
 
 

@@ -35,6 +35,13 @@ def test_shares_stand_where_the_pass_has_its_tokens(a_model: ModelFolder) -> Non
 
 
 def test_a_pass_and_what_follows_it_count_voxels_alike() -> None:
-    windows = torch.rand(2, 1, 16, 16, 16, generator=torch.Generator().manual_seed(0)) - 0.5
+    drawn = torch.rand(2, 1, 16, 16, 16, generator=torch.Generator().manual_seed(0)) - 0.5
+    windows = drawn.clamp(min=0)
     counted = occupied_share(windows, torch.Size((2, 2, 2)), 0.0)
-    assert counted[1, 0, 1, 1] == pytest.approx(float((windows[1, 0, :8, 8:, 8:] > 0).float().mean()))
+    assert counted[1, 0, 1, 1] == pytest.approx(float((drawn[1, 0, :8, 8:, 8:] > 0).float().mean()))
+
+
+def test_what_is_darker_than_air_is_no_air() -> None:
+    """Where values are z-scores, tissue lies on both sides of the value of air."""
+    windows = torch.full((1, 1, 8, 8, 8), -2.0)
+    assert occupied_share(windows, torch.Size((1, 1, 1)), 0.0).item() == 1
