@@ -68,11 +68,16 @@ class Cohort:
     classes: tuple[str, ...] | None = None
 
 
-def read_performance(path: Path) -> Performance:
-    """Read the table: ``filename``, ``DICE_Score``, and ``HD`` and ``SD`` if they are there.
+def read_table(path: Path, called: str, needed: tuple[str, str]) -> tuple[list[str], list[dict[str, str]]]:
+    """The columns and rows of a CSV file.
+
+    Args:
+        path: The file.
+        called: What it is called in a sentence.
+        needed: The columns that it must have.
 
     Raises:
-        EvaluationError: It cannot be read, lacks a column, names a case twice, or holds what is no number.
+        EvaluationError: It cannot be read, or lacks a needed column.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
@@ -81,12 +86,22 @@ def read_performance(path: Path) -> Performance:
             reader.fieldnames = columns
             rows = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error):
-        message = f"The performance table {path} cannot be read; give a CSV file in UTF-8."
+        message = f"The {called} {path} cannot be read; give a CSV file in UTF-8."
         raise EvaluationError(message) from None
-    for needed in (NAME_COLUMN, DICE_COLUMN):
-        if needed not in columns:
-            message = f'The performance table {path} has no column "{needed}"; it needs filename and DICE_Score.'
+    for column in needed:
+        if column not in columns:
+            message = f'The {called} {path} has no column "{column}"; it needs {" and ".join(needed)}.'
             raise EvaluationError(message)
+    return columns, rows
+
+
+def read_performance(path: Path) -> Performance:
+    """Read the table: ``filename``, ``DICE_Score``, and ``HD`` and ``SD`` if they are there.
+
+    Raises:
+        EvaluationError: It cannot be read, lacks a column, names a case twice, or holds what is no number.
+    """
+    columns, rows = read_table(path, "performance table", (NAME_COLUMN, DICE_COLUMN))
     known = {name: column for name, column in OUTCOMES.items() if column in columns}
     outcomes: dict[str, dict[str, float]] = {}
     for line, row in enumerate(rows, start=2):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from BottleneckOODLib.errors import EvaluationError
-from BottleneckOODLib.evaluation.cohort import NAME_COLUMN, Cohort
+from BottleneckOODLib.evaluation.cohort import NAME_COLUMN, Cohort, read_table
 from BottleneckOODLib.evaluation.embeddings import (
     LEAST_TRAINING_CASES,
     Array,
@@ -110,19 +109,7 @@ def read_classes(path: Path, train_names: tuple[str, ...]) -> tuple[str, ...]:
     Raises:
         EvaluationError: It cannot be read, lacks a training case or names one twice, or a class is too small.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            columns = [name.strip() for name in reader.fieldnames or []]
-            reader.fieldnames = columns
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error):
-        message = f"The table of classes {path} cannot be read; give a CSV file in UTF-8."
-        raise EvaluationError(message) from None
-    for needed in (NAME_COLUMN, CLASS_COLUMN):
-        if needed not in columns:
-            message = f'The table of classes {path} has no column "{needed}"; it needs filename and class.'
-            raise EvaluationError(message)
+    _, rows = read_table(path, "table of classes", (NAME_COLUMN, CLASS_COLUMN))
     classes: dict[str, str] = {}
     for line, row in enumerate(rows, start=2):
         name, kind = case_name(row[NAME_COLUMN] or ""), (row[CLASS_COLUMN] or "").strip()
