@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from hypothesis import HealthCheck, settings
 
-from BottleneckOODLib.assessment.assessment import Assessment, InputFacts, MapPoint, ModelFacts, ReferenceFacts
+from BottleneckOODLib.assessment.assessment import Assessment, InputFacts, MapPoint, Memory, ModelFacts, ReferenceFacts
 from BottleneckOODLib.assessment.checks import Check
 from BottleneckOODLib.errors import UserError
 from BottleneckOODLib.imaging.volume import Geometry, LabelVolume, Volume
@@ -26,7 +28,19 @@ from BottleneckOODLib.reference.scoring import Neighbour, PartScore
 from BottleneckOODLib.resources import resource_folder
 from BottleneckOODLib.worker.client import Built, Done, Failed
 
-pytest_plugins = ["dicom_slices", "extension_build", "postgres_server", "scene_state"]
+pytest_plugins = [
+    "dicom_slices",
+    "extension_build",
+    "no_network",
+    "postgres_server",
+    "review_stores",
+    "review_desktop",
+    "scene_state",
+]
+
+# How long an example takes is a matter of the machine and of what else runs there, never of what is tested.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 MakeAssessment = Callable[..., Assessment]
 
@@ -113,9 +127,17 @@ def make_model_folder(folder: Path, network_type: str, *, seed: int = 0) -> Mode
     return write_model_folder(folder, document, weights)
 
 
+@pytest.fixture(scope="session")
+def model_of_family(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], ModelFolder]:
+    """The one model of each family: a fixture with parameters is made anew whenever the parameter changes."""
+    return cache(lambda family: make_model_folder(tmp_path_factory.mktemp(family), family))
+
+
 @pytest.fixture(params=sorted(FAMILIES), scope="session")
-def a_model_of_each_family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
-    return make_model_folder(tmp_path_factory.mktemp(request.param), request.param)
+def a_model_of_each_family(
+    request: pytest.FixtureRequest, model_of_family: Callable[[str], ModelFolder]
+) -> ModelFolder:
+    return model_of_family(request.param)
 
 
 @pytest.fixture
@@ -186,10 +208,14 @@ def make_assessment_by_hand(light: str = "amber", *, geometry: Geometry | None =
             MapPoint(2.0, -1.0, None, "train-2", {"contrast_phase": "none"}),
             MapPoint(-1.5, 0.5, 0.71, "train-3"),
         ),
+        "disagreement": {"folds": 0.125, "mirroring": 0.0625},
+        "peak_memory": Memory(1_530_000_000, 250_000_000),
         "segmentation": block_mask_on(where),
         "volume": volume_on(where),
     }
-    return Assessment(**{**fields, **changes})
+    together = {**fields, **changes}
+    together.setdefault("n_calibrating", max(1, together["reference"].n_cases - 3))
+    return Assessment(**together)
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ if str(ROOT / "BottleneckOOD") not in sys.path:
 
 from BottleneckOODLib.catalogue import HOME_VARIABLE  # noqa: E402 - the checkout's library, wherever this is run
 from BottleneckOODLib.cli.main import DONE, FAILED, STOPPED, WRONG_INPUT, build_parser  # noqa: E402
-from BottleneckOODLib.cli.review import READER_VARIABLE  # noqa: E402
+from BottleneckOODLib.cli.review_options import READER_VARIABLE  # noqa: E402
 
 WIDTH = 100
 PROGRAM = "bottleneck-ood"

@@ -23,6 +23,8 @@ REVISION = "main"
 SCHEMA = "https://raw.githubusercontent.com/Slicer/Slicer/main/Schemas/slicer-extension-catalog-entry-schema-v1.0.1.json#"
 # Slicer's translation tools find these by themselves, and refuse to have them listed.
 NOT_LISTED = "Translations"
+# Copied by rules of their own.
+EMBEDDED = "_resources"
 
 
 def scripts(module: Path) -> list[str]:
@@ -32,12 +34,15 @@ def scripts(module: Path) -> list[str]:
 
 
 def resources(module: Path) -> list[str]:
-    """Every file of the module's ``Resources``, relative to the module's folder."""
-    files = [path.relative_to(module) for path in (module / "Resources").rglob("*") if path.is_file()]
+    """What is no script: the files of ``Resources`` and those beside the library's scripts, relative to the folder."""
+    folders = (module / f"{NAME}Lib", module / "Resources")
+    files = [path.relative_to(module) for folder in folders for path in folder.rglob("*") if path.is_file()]
     return sorted(
         path.as_posix()
         for path in files
-        if NOT_LISTED not in path.parts and not any(part.startswith((".", "__")) for part in path.parts)
+        if NOT_LISTED not in path.parts
+        and not any(part.startswith((".", "__")) or part == EMBEDDED for part in path.parts)
+        and path.suffix != ".py"
     )
 
 

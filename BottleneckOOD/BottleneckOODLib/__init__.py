@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,9 @@ _HOMES = {
     "Volume": "BottleneckOODLib.imaging.volume",
     "read_volume": "BottleneckOODLib.imaging.reading",
 }
+
+# Who wants to read what is logged sets up where; until then it goes nowhere.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __all__ = [
     "Assessment",

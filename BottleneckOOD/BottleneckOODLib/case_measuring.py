@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,11 +14,13 @@ from BottleneckOODLib.assessment.checks import input_checks, overall_light
 from BottleneckOODLib.assessment.record import TIMED_STEPS
 from BottleneckOODLib.assessment.regions import RegionMap
 from BottleneckOODLib.assessment.wording import preliminary_sentence
+from BottleneckOODLib.errors import ModelError
 from BottleneckOODLib.imaging.body import body_layout, body_mask, intensity_histogram, thinned
 from BottleneckOODLib.imaging.brightness import on_a_common_scale
 from BottleneckOODLib.imaging.mask_features import MaskFeatures, mask_features
 from BottleneckOODLib.imaging.volume import LabelVolume, Volume
 from BottleneckOODLib.local_regions import LOCAL_TOKENS, RegionJudge, TokenGatherer
+from BottleneckOODLib.ood.output_scores import OUTPUT_CONFIDENCE, output_confidence
 from BottleneckOODLib.ood.pooling import pool_tokens
 from BottleneckOODLib.ood.token_bank import TokenBank
 from BottleneckOODLib.progress import ProgressReporter, StepClock
@@ -36,8 +38,10 @@ OnPass = Callable[[npt.NDArray[np.float32], "SegmenterOutput", npt.NDArray[np.bo
 STEPS = {"Reading": 5.0, "Preparing": 5.0, "Looking ahead": 5.0, "Segmenting": 75.0, "Measuring": 8.0, "Judging": 2.0}
 # Looking ahead costs an encoder pass; below this many windows the light itself is there in seconds.
 _WINDOWS_WORTH_LOOKING_AHEAD = 60
-MEASUREMENTS = 1
-"""Goes up when a feature of image or mask is defined anew: references built before must be built again."""
+MEASUREMENTS = 2
+"""Goes up with what is measured on a case."""
+MEASURED_ALIKE = (1, MEASUREMENTS)
+"""References of these can judge: since then features came and none was defined anew. 1 has no ``output_confidence``."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class MeasuredCase:
         warnings: What a user should know.
         regions: The map of unusual regions; None without a bank of tokens.
         local_tokens: Tokens for a bank, when a reference is built.
+        disagreement: As ``SegmenterOutput.disagreement``.
     """
 
     segmentation: LabelVolume
@@ -61,6 +66,7 @@ class MeasuredCase:
     warnings: tuple[str, ...]
     regions: RegionMap | None
     local_tokens: npt.NDArray[np.float32] | None
+    disagreement: Mapping[str, float] = field(default_factory=dict)
 
 
 def measured_case(
@@ -92,7 +98,7 @@ def measured_case(
         ModelError: The network failed on this volume.
         Cancelled: The run was stopped.
     """
-    from BottleneckOODLib.model.organ import organ_mask, organ_voxels  # noqa: PLC0415 - no SimpleITK filters before
+    from BottleneckOODLib.model.organ import organ_mask  # noqa: PLC0415 - no SimpleITK filters before
 
     reporter, clock = reporter or ProgressReporter(None, None, STEPS), clock or StepClock(TIMED_STEPS[:-1])
     reporter.report("Preparing")
@@ -120,19 +126,43 @@ def measured_case(
         view = judge.view if judge else gatherer.view_of(tensor, patch) if gatherer else None
         run = partial(segmenter.run, stages=True) if stages else segmenter.run
         output = run(tensor, lambda done, total: reporter.report("Segmenting", done / total), view)
+        if not output.is_finite:
+            message = f"The model {segmenter.model.name} gave values that are not numbers for this volume."
+            raise ModelError(message)
         reporter.report("Measuring")
         segmentation, parts = organ_mask(output.logits, grid, segmenter.model)
         if on_pass is not None:
-            whole = not segmenter.model.inference.largest_part_only
-            on_pass(tensor, output, organ_voxels(output.logits, segmenter.model) if whole else parts.largest)
+            kept = parts.largest if segmenter.model.inference.largest_part_only else parts.marked
+            on_pass(tensor, output, kept)
     with clock.timing("ood"):
         mask = mask_features(segmentation, measured_on, body, parts)
         features["bottleneck"] = pool_tokens(*_tokens(output.bottleneck), pooling)
+        # Of all that was marked: what is left out of the mask, too, tells how sure the network was of it.
+        sure = output_confidence(output.logits, parts.marked, segmenter.model.organ_classes)
+        _refuse_contradiction(segmenter.model.name, body, output.bottleneck, mask, sure)
+        features[OUTPUT_CONFIDENCE] = None if mask is None else sure
         features["mask_shape"] = None if mask is None else mask.shape
         features["mask_intensity"] = None if mask is None else mask.intensity
         regions = None if judge is None else judge.region_map(output)
     tokens = None if gatherer is None else output.local
-    return MeasuredCase(segmentation, mask, features, output.device, output.warnings, regions, tokens)
+    beside = regions, tokens, output.disagreement
+    return MeasuredCase(segmentation, mask, features, output.device, output.warnings, *beside)
+
+
+def _refuse_contradiction(
+    model: str,
+    body: npt.NDArray[np.bool_],
+    bottleneck: Bottleneck,
+    mask: MaskFeatures | None,
+    sure: FloatArray | None,
+) -> None:
+    """What is pooled over nothing, or asked of nothing, would be judged as if it were the case's."""
+    if body.any() and not bottleneck.occupied.any():
+        message = f"The model {model} was shown nothing of the body; check its intensity settings."
+        raise ModelError(message)
+    if mask is not None and sure is None:
+        message = f"The model {model} marked nothing where its mask lies."
+        raise ModelError(message)
 
 
 def _bank_of(reference: Reference | None) -> TokenBank | None:

@@ -7,6 +7,7 @@
             InputError                  an image cannot be read or used
                 SeriesChoiceError       a DICOM folder holds several series; ``series`` lists them
                 NoScanError             the file is an image, but none of a patient, such as a label map
+                SlowReadError           an image was not read in the time that a file of its size may take
             ModelError                  a model folder is missing, damaged or unsuitable
             DeviceError                 the asked device is not there
             ReferenceSetError           a reference folder is missing, damaged or unsuitable
@@ -14,13 +15,18 @@
             EvaluationError             an embedding, a table or a setting of an evaluation cannot be used
             StoreError                  a store of cases and decisions cannot be used
             OutputError                 a result cannot be written, or exists already
+                KeptFolderError         more than a result lies where one goes, and was kept; other places are free
             DependencyError             an optional package or a system library is missing
         Cancelled                       the user stopped the run; not a failure
+        ProgramFault                    something failed that should not have; its cause tells what
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from traceback import extract_tb
 
 
 class BottleneckOODError(Exception):
@@ -51,6 +57,10 @@ class NoScanError(InputError):
     """The file is an image, but none of a patient, such as a label map."""
 
 
+class SlowReadError(InputError):
+    """An image was not read in the time that a file of its size may take; the file is at fault, or its drive."""
+
+
 class ModelError(UserError):
     """A model folder is missing, damaged, or does not suit the task."""
 
@@ -79,9 +89,42 @@ class OutputError(UserError):
     """A result cannot be written, or stands there already."""
 
 
+class KeptFolderError(OutputError):
+    """More than a result lies where one is to go, such as an edited mask; it was kept, and nothing else is wrong."""
+
+
 class DependencyError(UserError):
     """A package or a system library that is needed is missing."""
 
 
 class Cancelled(BottleneckOODError):
     """The user stopped the run."""
+
+
+class ProgramFault(BottleneckOODError):
+    """Something failed that should not have: a fault of the program, not of the user; its cause tells what."""
+
+
+def fault_sentence(error: Exception) -> str:
+    """What is told of an error that nobody foresaw: its kind and its place; its own words may name a file."""
+    if isinstance(error, MemoryError):
+        return "The memory of this computer does not suffice; close other programs or crop the volume."
+    files = [(Path(frame.filename), frame.lineno) for frame in extract_tb(error.__traceback__)]
+    ours = [f" in {path.name}, line {line}" for path, line in files if Path(__file__).parent in path.parents]
+    where = ours[-1] if ours else ""
+    return f"This is a fault of the program ({type(error).__name__}{where}); try again, or report it."
+
+
+@contextmanager
+def faults_told() -> Iterator[None]:
+    """Whatever is raised inside and is none of this library's errors comes out as one of them.
+
+    Raises:
+        ProgramFault: Something was raised that nobody foresaw.
+    """
+    try:
+        yield
+    except BottleneckOODError:
+        raise
+    except Exception as error:
+        raise ProgramFault(fault_sentence(error)) from error

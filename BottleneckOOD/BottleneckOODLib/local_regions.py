@@ -101,3 +101,11 @@ def bank_of(cases: Sequence[Float32Array | None]) -> TokenBank | None:
     index = np.repeat(np.arange(len(taken), dtype=np.int32), [len(case) for case in taken])
     tokens = np.concatenate(taken)
     return TokenBank.fitted(tokens, index) if np.isfinite(tokens).all() else None
+
+
+def extended_bank(bank: TokenBank | None, cases: Sequence[Float32Array | None]) -> TokenBank | None:
+    """The bank with the tokens of more cases; None where there was none."""
+    if bank is None:
+        return None
+    own = [np.asarray(bank.tokens[bank.case_index == case], dtype=np.float32) for case in np.unique(bank.case_index)]
+    return bank_of([*own, *cases])

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cached_property, partial
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from BottleneckOODLib.assessment.assessment import Assessment, InputFacts, MapPoint, ModelFacts, ReferenceFacts
+from BottleneckOODLib.assessment.assessment import Assessment, InputFacts, MapPoint, Memory, ModelFacts, ReferenceFacts
 from BottleneckOODLib.assessment.checks import (
     Check,
     calibrated_checks,
@@ -21,18 +23,22 @@ from BottleneckOODLib.assessment.checks import (
     orientation_check,
     overall_light,
 )
+from BottleneckOODLib.assessment.finite import refuse_not_finite, refuse_other_mask
 from BottleneckOODLib.assessment.outcome import OutcomeEstimate
 from BottleneckOODLib.assessment.record import TIMED_STEPS
-from BottleneckOODLib.assessment.wording import light_sentence, unreachable_levels
-from BottleneckOODLib.case_measuring import MEASUREMENTS, STEPS, MeasuredCase, measured_case
+from BottleneckOODLib.assessment.wording import light_sentence, missing_spaces, unreachable_levels
+from BottleneckOODLib.case_measuring import MEASURED_ALIKE, MEASUREMENTS, STEPS, MeasuredCase, measured_case
 from BottleneckOODLib.catalogue import find_model
-from BottleneckOODLib.errors import ModelError, ReferenceSetError
-from BottleneckOODLib.gathering.case import CaseForReference, GatheringPlan
+from BottleneckOODLib.errors import BottleneckOODError, ModelError, ReferenceSetError, fault_sentence, faults_told
+from BottleneckOODLib.gathering.case import CaseForReference, GatheredCase, GatheringPlan, LeftOutCase
 from BottleneckOODLib.gathering.gathered import Gathered
 from BottleneckOODLib.gathering.running import FITTING, gathered_cases
+from BottleneckOODLib.imaging.hidden_names import under_another_name
 from BottleneckOODLib.imaging.reading import case_id_of, read_volume
+from BottleneckOODLib.imaging.reading_process import ReadVolume
 from BottleneckOODLib.imaging.volume import Modality, Volume
 from BottleneckOODLib.local_regions import LOCAL_TOKENS
+from BottleneckOODLib.model.peak_memory import card_peak_bytes, forget_card_peak, process_peak_bytes
 from BottleneckOODLib.ood.calibration import NotFiniteError
 from BottleneckOODLib.ood.pooling import pool_tokens
 from BottleneckOODLib.progress import CancelToken, Progress, ProgressCallback, ProgressReporter, StepClock
@@ -50,6 +56,7 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 
 POOLING = "mean"
+_LOG = logging.getLogger(__name__)
 
 
 class BottleneckOODLogic:
@@ -59,6 +66,8 @@ class BottleneckOODLogic:
         model: Name of an embedded or added model, or a model folder.
         reference: Name or folder of a reference; None takes the one that was made for the model.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        read: Reads the files that ``assess`` is given: in this process, or ``imaging.reading_process``'s
+            ``ReadingProcess().read`` for files that nobody vouches for.
 
     Raises:
         ModelError: There is no such model.
@@ -66,20 +75,29 @@ class BottleneckOODLogic:
     Model and reference are read when they are first used, and kept.
     """
 
-    def __init__(self, model: str | Path = "demo", reference: str | Path | None = None, device: str = "auto") -> None:
+    def __init__(
+        self,
+        model: str | Path = "demo",
+        reference: str | Path | None = None,
+        device: str = "auto",
+        *,
+        read: ReadVolume = read_volume,
+    ) -> None:
         self._model_folder = find_model(model)
+        self._read = read
         self._reference_wish = reference
         self._device_wish = device
 
     def assess(
         self,
-        source: str | Path | Volume,
+        source: str | PathLike[str] | Volume,
         *,
         case_id: str | None = None,
         series: str | None = None,
         modality: Modality | None = None,
         progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
+        keep_file_name: bool = True,
     ) -> Assessment:
         """Segment a case and judge how unusual it is.
 
@@ -90,6 +108,7 @@ class BottleneckOODLogic:
             modality: What the image is, where the file does not say.
             progress: Called with every step; a preliminary light comes as a message.
             cancel: Stops the run between windows.
+            keep_file_name: Whether the record tells the file's name beside the case's.
 
         Returns:
             The assessment. A case that could be read but not judged is grey.
@@ -100,26 +119,45 @@ class BottleneckOODLogic:
             ReferenceSetError: The reference is missing, damaged, or of another model.
             DeviceError: The device is not available.
             Cancelled: The run was stopped.
+            ProgramFault: Something failed that should not have, before there was a volume to tell of.
         """
-        reporter, clock = ProgressReporter(progress, cancel, STEPS), StepClock(TIMED_STEPS[:-1])
-        reporter.report("Reading")
-        with clock.timing("load"):
-            volume = source if isinstance(source, Volume) else read_volume(source, series=series, modality=modality)
-            segmenter, reference = self.segmenter, self.reference
-        name = case_id or case_id_of(volume.name if isinstance(source, Volume) else source)
-        checks = input_checks(volume, self.model.modality, reference.extent_range)
+        with faults_told():
+            reporter, clock = ProgressReporter(progress, cancel, STEPS), StepClock(TIMED_STEPS[:-1])
+            reporter.report("Reading")
+            with clock.timing("load"):
+                volume = source if isinstance(source, Volume) else self._read(source, series=series, modality=modality)
+                _ = self.segmenter, self.reference
+                forget_card_peak()
+            name = case_id or case_id_of(volume.name if isinstance(source, Volume) else source)
+            told = volume if keep_file_name else under_another_name(volume, source, name)
+            return self._assessed(name, told, reporter, clock)
+
+    def _assessed(self, name: str, volume: Volume, reporter: ProgressReporter, clock: StepClock) -> Assessment:
+        checks = input_checks(volume, self.model.modality, self.reference.extent_range)
         measured: MeasuredCase | None = None
         try:
             _check_finite(volume)
-            measured = measured_case(volume, segmenter, str(reference.settings["pooling"]), reporter, clock, reference)
+            pooling = str(self.reference.settings["pooling"])
+            measured = measured_case(volume, self.segmenter, pooling, reporter, clock, self.reference)
             reporter.report("Judging")
             with clock.timing("ood"):
-                score = reference.score(measured.features)
+                score = self.reference.score(measured.features)
+            refuse_not_finite(measured, score)
+            assessment = self._judged(name, volume, checks, measured, score, clock)
+            refuse_not_finite(assessment)
+            refuse_other_mask(assessment)
         except (ModelError, ReferenceSetError) as error:
-            return self._grey(name, volume, checks, measured, str(error), clock)
+            reason = str(error)
         except NotFiniteError as error:
-            return self._grey(name, volume, checks, measured, f"The features cannot be compared: {error}.", clock)
-        return self._judged(name, volume, checks, measured, score, clock)
+            reason = f"The features cannot be compared: {error}."
+        except BottleneckOODError:
+            raise
+        except Exception as error:
+            _LOG.exception("A case could not be judged.")
+            reason = fault_sentence(error)
+        else:
+            return assessment
+        return self._grey(name, volume, checks, measured, reason, clock)
 
     @cached_property
     def model(self) -> ModelFolder:
@@ -140,7 +178,7 @@ class BottleneckOODLogic:
     @cached_property
     def reference(self) -> Reference:
         """The reference: the one asked for, or the first that this model made."""
-        return reference_for(self._reference_wish, self.model.name, self.model.fingerprint, MEASUREMENTS)
+        return reference_for(self._reference_wish, self.model.name, self.model.fingerprint, MEASURED_ALIKE)
 
     def build_reference(
         self,
@@ -186,12 +224,17 @@ class BottleneckOODLogic:
         """
         from BottleneckOODLib.reference.building import build_reference  # noqa: PLC0415 - imports umap when it fits
 
-        load = partial(_loaded_segmenter, self._model_folder, self._device_wish)
-        if workers == 1:
-            # It may be loaded already.
-            load = partial(getattr, self, "segmenter")
-        plan = GatheringPlan(load, self.model.fingerprint, pooling, keep_unusual, cache, thumbnails)
-        results = gathered_cases(cases, plan, n_cases=n_cases, workers=workers, progress=progress, cancel=cancel)
+        results = self.measured_cases(
+            cases,
+            n_cases=n_cases,
+            pooling=pooling,
+            keep_unusual=keep_unusual,
+            workers=workers,
+            cache=cache,
+            thumbnails=thumbnails,
+            progress=progress,
+            cancel=cancel,
+        )
         gathered = Gathered.of(results, known_dice or {})
         if progress is not None:
             progress(Progress("Fitting", FITTING))
@@ -210,6 +253,36 @@ class BottleneckOODLogic:
         )
         return replace(reference, thumbnails=gathered.thumbnails) if thumbnails else reference
 
+    def measured_cases(
+        self,
+        cases: Iterable[CaseForReference],
+        *,
+        n_cases: int | None = None,
+        pooling: str = POOLING,
+        keep_unusual: bool = False,
+        workers: int = 1,
+        cache: Path | None = None,
+        thumbnails: bool = False,
+        progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Iterator[GatheredCase | LeftOutCase]:
+        """Run the model on cases as for a reference; the arguments are those of ``build_reference``.
+
+        Yields:
+            Each case in its order: measured, or left out with the reason.
+
+        Raises:
+            ModelError: The model cannot be loaded.
+            ReferenceSetError: A process ended before its case was measured.
+            Cancelled: The run was stopped.
+        """
+        load = partial(_loaded_segmenter, self._model_folder, self._device_wish)
+        if workers == 1:
+            # It may be loaded already.
+            load = partial(getattr, self, "segmenter")
+        plan = GatheringPlan(load, self.model.fingerprint, pooling, keep_unusual, cache, thumbnails)
+        return gathered_cases(cases, plan, n_cases=n_cases, workers=workers, progress=progress, cancel=cancel)
+
     def pooled(self, bottleneck: Bottleneck, pooling: str | None = None) -> FloatArray:
         """The bottleneck as one vector, pooled as the reference was."""
         method = pooling or str(self.reference.settings["pooling"])
@@ -221,37 +294,36 @@ class BottleneckOODLogic:
         own = [*checks, orientation_check(measured.features["body_layout"], self.model.modality)]
         own += mask_checks(measured.mask, largest_part_only=self.model.inference.largest_part_only)
         light = overall_light(score.p_value, own)
-        hard, soft = ([c.message for c in own if c.state == state] for state in ("hard", "soft"))
+        hard, soft = ([c.message for c in own if c.state == state and not c.calibrated] for state in ("hard", "soft"))
         # A plain fact is the better reason; a soft one only where the light is its doing and not the p-value's.
         reason = hard[0] if hard else soft[0] if soft and light != score.light else None
-        farthest = max(score.parts, key=lambda name: score.parts[name].scaled)
+        why = {"farthest_part": score.farthest, "reason": reason, "beside": soft[0] if soft and not reason else None}
         bottleneck = measured.features["bottleneck"]
         with clock.timing("placement"):
             placement = None if bottleneck is None else self.reference.place(bottleneck)
             neighbours = () if bottleneck is None else self.reference.neighbours(bottleneck)
         return Assessment(
-            **self._facts(case_id, volume),
+            **self._facts(case_id, volume, measured),
             light=light,
-            sentence=light_sentence(
-                light,
-                percentile=score.percentile,
-                p_value=score.p_value,
-                farthest_part=farthest,
-                reason=reason,
-            ),
+            sentence=light_sentence(light, percentile=score.percentile, p_value=score.p_value, **why),
             detector=score.detector,
             score=score.score,
             p_value=score.p_value,
             percentile=score.percentile,
             parts=score.parts,
-            checks=(*own, *calibrated_checks(score.parts, None if score.light == "green" else farthest)),
+            checks=(*own, *calibrated_checks(score.parts, None if score.light == "green" else score.farthest)),
             neighbours=neighbours,
             placement=placement,
             volume_ml=0.0 if measured.mask is None else measured.mask.volume_ml,
             n_components=0 if measured.mask is None else measured.mask.n_components,
             timings_s=clock.seconds(),
             device=measured.device,
-            warnings=(*volume.warnings, *measured.warnings, *unreachable_levels(score.attainable_p)),
+            warnings=(
+                *volume.warnings,
+                *measured.warnings,
+                *unreachable_levels(score.attainable_p),
+                *missing_spaces(self.reference.spaces),
+            ),
             # A plain fact that is wrong says more than what other cases had.
             outcome=None if hard else self._outcome(score),
             segmentation=measured.segmentation,
@@ -273,7 +345,7 @@ class BottleneckOODLogic:
     ) -> Assessment:
         mask = None if measured is None else measured.mask
         return Assessment(
-            **self._facts(case_id, volume),
+            **self._facts(case_id, volume, measured),
             light="grey",
             sentence=light_sentence("grey", percentile=None, p_value=None, farthest_part=None, reason=reason),
             detector="none",
@@ -293,7 +365,7 @@ class BottleneckOODLogic:
             volume=volume,
         )
 
-    def _facts(self, case_id: str, volume: Volume) -> dict[str, Any]:
+    def _facts(self, case_id: str, volume: Volume, measured: MeasuredCase | None) -> dict[str, Any]:
         geometry, reference = volume.geometry, self.reference
         return {
             "case_id": case_id,
@@ -304,6 +376,9 @@ class BottleneckOODLogic:
             ),
             "model": ModelFacts(self.model.name, self.model.version, self.model.fingerprint, self.model.demonstration),
             "reference": ReferenceFacts(reference.name, reference.fingerprint, len(reference.cases)),
+            "n_calibrating": int(reference.calibrating.sum()),
+            "disagreement": {} if measured is None else dict(measured.disagreement),
+            "peak_memory": Memory(process_peak_bytes(), card_peak_bytes()),
             "map_points": tuple(
                 MapPoint(round(float(x), 4), round(float(y), 4), case.dice, case.case_id, dict(case.facts))
                 for (x, y), case in zip(reference.map_xy, reference.cases, strict=True)
@@ -319,3 +394,4 @@ def _check_finite(volume: Volume) -> None:
     if not np.isfinite(volume.voxels).all():
         message = "a voxel is not a finite number"
         raise NotFiniteError(message)
+    refuse_not_finite(volume.geometry)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -12,8 +12,11 @@ from BottleneckOODLib.errors import InputError
 from BottleneckOODLib.gathering.case import CaseForReference
 from BottleneckOODLib.imaging.label_choice import LabelChoice
 from BottleneckOODLib.imaging.reading import IMAGE_SUFFIXES, case_id_of, read_volume
-from BottleneckOODLib.imaging.volume import LabelVolume, Volume
+from BottleneckOODLib.imaging.reading_process import ReadVolume, read_apart, read_labels_apart
+from BottleneckOODLib.imaging.series_folders import SeriesFolders
+from BottleneckOODLib.imaging.volume import LabelVolume, Modality, Volume
 from BottleneckOODLib.imaging.writing import read_label_volume
+from BottleneckOODLib.likely_meant import missing_path, other_separator
 from BottleneckOODLib.synthesis.anatomy import Anatomy
 from BottleneckOODLib.synthesis.real_anatomy import read_real_anatomies
 from BottleneckOODLib.synthesis.samples import reference_case
@@ -23,7 +26,9 @@ _CHANNEL = "_0000"
 _NOT_FACTS = ("image", "label", "case_id")
 
 
-def listed_cases(source: Path, labels: Path | None = None, choice: LabelChoice | None = None) -> list[CaseForReference]:
+def listed_cases(
+    source: Path, labels: Path | None = None, choice: LabelChoice | None = None, read: ReadVolume = read_volume
+) -> list[CaseForReference]:
     """The cases of a table or a folder; no image is read yet.
 
     Args:
@@ -32,6 +37,8 @@ def listed_cases(source: Path, labels: Path | None = None, choice: LabelChoice |
         labels: Folder with a label map of each case, a file of the case's or the image's name; a case may have none.
             What the table names goes before.
         choice: Which values of the label maps are the organ; None where they hold it alone.
+        read: Reads the images; ``imaging.reading_process.read_apart`` has the label maps read apart too. Picklable
+            where several processes read.
 
     Raises:
         InputError: There is no such list or folder, it cannot be read or names no image, or no case has labels there.
@@ -45,12 +52,24 @@ def listed_cases(source: Path, labels: Path | None = None, choice: LabelChoice |
         if label is None and maps is not None:
             label = next((maps[name] for name in row.names if name in maps), None)
         found += label is not None
-        load = _FileLoader(row.image, label, choice or LabelChoice())
+        load = _FileLoader(row.image, label, choice or LabelChoice(), read)
         cases.append(CaseForReference(row.case_id, load, row.facts, labelled=label is not None))
     if maps is not None and not found:
         message = f"The folder {labels} has no labels of any case, such as {rows[0].case_id}; name them as the images."
         raise InputError(message)
     return cases
+
+
+def image_case(
+    case_id: str,
+    image: Path | SeriesFolders,
+    *,
+    series: str | None,
+    modality: Modality | None,
+    read: ReadVolume = read_volume,
+) -> CaseForReference:
+    """One image without labels; it is not read yet."""
+    return CaseForReference(case_id, _FileLoader(image, None, LabelChoice(), read, series, modality))
 
 
 def generated_cases(n: int, seed: int, data: Path | None) -> Iterator[CaseForReference]:
@@ -69,19 +88,25 @@ def generated_cases(n: int, seed: int, data: Path | None) -> Iterator[CaseForRef
 class _FileLoader:
     """Reads a case's files; picklable, so that another process can."""
 
-    image: Path
+    image: Path | SeriesFolders
     label: Path | None
     choice: LabelChoice
+    read: ReadVolume
+    series: str | None = None
+    modality: Modality | None = None
+
+    @property
+    def _read_labels(self) -> Callable[[Path], LabelVolume]:
+        return read_labels_apart if self.read is read_apart else read_label_volume
 
     def __call__(self) -> tuple[Volume, LabelVolume | None]:
-        volume = read_volume(self.image)
+        volume = self.read(self.image, series=self.series, modality=self.modality)
         if self.label is None:
             return volume, None
-        truth = self.choice.organ(read_label_volume(self.label), self.label.name)
+        truth = self.choice.organ(self._read_labels(self.label), self.label.name)
         if truth.labels.shape != volume.voxels.shape:
-            message = (
-                f"The labels {self.label} have another size than their image {self.image.name}; export them again."
-            )
+            name = Path(self.image).name
+            message = f"The labels {self.label} have another size than their image {name}; export them again."
             raise InputError(message)
         return volume, truth
 
@@ -120,14 +145,21 @@ class _Row:
 
 def _table_rows(source: Path) -> Iterator[_Row]:
     if not source.is_file():
-        message = f"The list of cases {source} does not exist; give a CSV or a folder."
+        message = f"The list of cases {source} does not exist, and a CSV or a folder is needed; {missing_path(source)}"
         raise InputError(message)
     try:
         with source.open(newline="", encoding="utf-8-sig") as stream:
-            rows = list(csv.DictReader(stream))
+            reader = csv.DictReader(stream)
+            columns, rows = reader.fieldnames, list(reader)
     except (OSError, UnicodeDecodeError, csv.Error):
         message = f"The list of cases {source.name} cannot be read; give a CSV in UTF-8."
         raise InputError(message) from None
+    if separated := other_separator(columns):
+        message = f"The list of cases {source.name} cannot be used: {separated}."
+        raise InputError(message)
+    if not rows:
+        message = f'The list of cases {source.name} names no image; give a line for each case below the column "image".'
+        raise InputError(message)
     for number, row in enumerate(rows, start=2):
         image = (row.get("image") or "").strip()
         if not image:
@@ -157,9 +189,15 @@ def _folder_rows(folder: Path) -> Iterator[_Row]:
 
 def _label_maps(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
-        message = f"The folder of labels {folder} does not exist; give a folder with a label map of each case."
+        message = f"The folder of labels {folder} does not exist; {missing_path(folder)}"
         raise InputError(message)
-    return {case_id_of(path).removesuffix(".seg"): path for path in _images_in(folder, folders=False)}
+    maps: dict[str, Path] = {}
+    for path in _images_in(folder, folders=False):
+        first = maps.setdefault(case_id_of(path).removesuffix(".seg"), path)
+        if first != path:
+            message = f"The labels {first.name} and {path.name} in {folder} are of one case; keep one of them."
+            raise InputError(message)
+    return maps
 
 
 def _images_in(folder: Path, *, folders: bool) -> list[Path]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
+import os
+import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +19,11 @@ import numpy.typing as npt
 
 MAX_HEADER_BYTES = 1_000_000
 MAX_TENSORS = 4096
+_MOST_AXES = 16
 _LENGTH_BYTES = 8
+_ENTRY = {"dtype", "shape", "data_offsets"}
+_LARGEST_SIZE = 2**62
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
 _ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 
 
@@ -31,18 +39,40 @@ def write_arrays(arrays: Mapping[str, npt.NDArray[Any]], path: Path) -> None:
     """
     import safetensors.numpy  # noqa: PLC0415 - Slicer's own process has it not, and writes no arrays
 
-    safetensors.numpy.save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+    with telling_the_system_s_reason():
+        safetensors.numpy.save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+
+
+@contextmanager
+def telling_the_system_s_reason() -> Iterator[None]:
+    """Let what safetensors says of a full disk be the system's own error.
+
+    Raises:
+        OSError: A file could not be written.
+    """
+    import safetensors  # noqa: PLC0415 - as above
+
+    try:
+        yield
+    except safetensors.SafetensorError as error:
+        told = _OS_ERROR.search(str(error))
+        number = errno.EIO if told is None else int(told.group(1))
+        raise OSError(number, os.strerror(number)) from None
 
 
 def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     """The arrays of a file whose header ``check_tensor_file`` has found sound.
 
     Raises:
+        TensorFileError: The file was changed since.
         OSError: The file cannot be read.
     """
     import safetensors.numpy  # noqa: PLC0415 - Slicer's own process has it not, and reads no arrays
 
-    loaded: dict[str, npt.NDArray[Any]] = safetensors.numpy.load_file(path)
+    try:
+        loaded: dict[str, npt.NDArray[Any]] = safetensors.numpy.load_file(path)
+    except safetensors.SafetensorError:
+        raise TensorFileError("it cannot be read") from None  # noqa: EM101 - as below
     return loaded
 
 
@@ -72,7 +102,9 @@ def check_tensor_file(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
             raise TensorFileError("its header is larger than allowed")  # noqa: EM101
         raw = stream.read(header_bytes)
     header = _header_object(raw)
-    header.pop("__metadata__", None)
+    notes = header.pop("__metadata__", {})
+    if not isinstance(notes, dict) or not all(isinstance(note, str) for note in notes.values()):
+        raise TensorFileError("its header cannot be read")  # noqa: EM101
     if len(header) > MAX_TENSORS:
         raise TensorFileError("it holds too many arrays")  # noqa: EM101
     data_bytes = size - _LENGTH_BYTES - header_bytes
@@ -100,12 +132,29 @@ def sha256_of(path: Path) -> str:
 
 def _header_object(raw: bytes) -> dict[str, Any]:
     try:
-        header = json.loads(raw.decode("utf-8"))
-    except (UnicodeDecodeError, ValueError, RecursionError):
+        header = json.loads(raw.decode("utf-8"), object_pairs_hook=_without_doubles, parse_int=_whole_number)
+        # Half a pair of surrogates is a name to this reader, and none to the one that makes the arrays.
+        json.dumps(header, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError):
         raise TensorFileError("its header cannot be read") from None  # noqa: EM101
     if not isinstance(header, dict):
         raise TensorFileError("its header cannot be read")  # noqa: EM101
     return header
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of two entries of one name this reader would take one, and the one that makes the arrays perhaps the other."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice")  # noqa: EM101
+    return found
+
+
+def _whole_number(text: str) -> int:
+    """To the reader that makes the arrays minus zero is no whole number."""
+    if text.startswith("-"):
+        raise ValueError("a number is negative")  # noqa: EM101
+    return int(text)
 
 
 def _offset_of(item: tuple[str, Any]) -> tuple[int, int]:
@@ -116,10 +165,14 @@ def _offset_of(item: tuple[str, Any]) -> tuple[int, int]:
 
 
 def _entry(entry: dict[str, Any]) -> tuple[str, tuple[int, ...], int, int]:
-    dtype, shape = entry.get("dtype"), entry.get("shape")
-    if dtype not in _ITEM_BYTES:
-        raise TensorFileError("it holds an array of an unknown type")  # noqa: EM101
-    if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
+    if entry.keys() != _ENTRY:
         raise TensorFileError("its header cannot be read")  # noqa: EM101
+    dtype, shape = entry["dtype"], entry["shape"]
+    if not isinstance(dtype, str) or dtype not in _ITEM_BYTES:
+        raise TensorFileError("it holds an array of an unknown type")  # noqa: EM101
+    if not isinstance(shape, list) or len(shape) > _MOST_AXES or not all(type(n) is int and n >= 0 for n in shape):
+        raise TensorFileError("its header cannot be read")  # noqa: EM101
+    if math.prod(max(n, 1) for n in shape) > _LARGEST_SIZE:
+        raise TensorFileError("its arrays do not fit its header")  # noqa: EM101
     start, stop = entry["data_offsets"]
     return str(dtype), tuple(shape), start, stop

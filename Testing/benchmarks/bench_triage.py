@@ -22,8 +22,9 @@ from BottleneckOODLib.assessment.decision import decide
 from BottleneckOODLib.assessment.record import record_text
 from BottleneckOODLib.triage.decisions import StoredDecisions
 from BottleneckOODLib.triage.finding import Candidate
+from BottleneckOODLib.triage.place import Place
 from BottleneckOODLib.triage.schema import AssessmentRow, CaseRow, WorkRow
-from BottleneckOODLib.triage.store import Place, Store, unusualness
+from BottleneckOODLib.triage.store import Store, unusualness
 from BottleneckOODLib.triage.worklist import Wish, Worklist
 
 REPEATS = 200

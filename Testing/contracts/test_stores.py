@@ -16,7 +16,9 @@ from BottleneckOODLib.assessment.decision import Decision, Rating, decide, shown
 from BottleneckOODLib.assessment.record import record_text
 from BottleneckOODLib.errors import StoreError
 from BottleneckOODLib.triage.decisions import StoredDecisions
-from BottleneckOODLib.triage.store import Place, Store, unusualness
+from BottleneckOODLib.triage.place import Place
+from BottleneckOODLib.triage.report.contents import gather
+from BottleneckOODLib.triage.store import Store, unusualness
 from BottleneckOODLib.triage.worklist import Wish, Worklist
 
 MakeAssessment = Callable[..., Assessment]
@@ -77,6 +79,22 @@ def test_two_copies_are_one_case_and_a_moved_file_is_the_case_it_was(a_store: St
     assert a_store.note_case("a" * 64, "copy-of-ct", place("two")) == first == "ct"
     assert a_store.counts()["cases"] == 1
     assert [p.path for p in a_store.places_of("ct")] == ["scans/two.nii.gz", "scans/one.nii.gz"]
+
+
+def test_a_series_is_kept_under_a_hash_that_no_other_store_has(a_store: Store, tmp_path: Path) -> None:
+    seen = Place("scans/two", "ab" * 32, "10-20")
+    with Store(str(tmp_path / "another.db")) as another:
+        kept = []
+        for store in (a_store, another):
+            store.note_case("a" * 64, "ct", seen)
+            assert store.case_at(seen) == "ct"
+            (where,) = store.places_of("ct")
+            assert store.note_case("a" * 64, "ct", where) == "ct"
+            assert store.places_of("ct") == (where,)
+            kept.append(where)
+        assert len({seen.series, *(where.series for where in kept)}) == 3
+        with pytest.raises(ValueError, match="of another store"):
+            another.case_at(kept[0])
 
 
 def test_two_cases_of_one_name_are_told_apart(a_store: Store) -> None:
@@ -282,3 +300,36 @@ def test_the_tables_are_what_the_migrations_make(a_store: Store) -> None:
 
     with a_store.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def test_a_report_tells_of_every_case_in_the_order_of_the_queue(
+    a_store: Store, make_assessment: MakeAssessment
+) -> None:
+    fill(a_store, make_assessment, {"a": "green", "b": "red", "c": "amber"})
+    unread = a_store.note_case("f" * 64, "d", place("d"))
+    a_store.add_failure(unread, JUDGE, "The file scans/d.nii.gz is empty; copy it again.", 0.1)
+    rated(a_store, "c", "Z", "reject")
+    told = gather(a_store)
+    assert [case.found.case_id for case in told.listed] == ["b", "d", "c", "a"]
+    assert [found.case_id for found in told.results] == ["a", "b", "c", "d"]
+    assert told.counts == {("red", ""): 1, ("grey", ""): 1, ("amber", "reject"): 1, ("green", ""): 1}
+    assert told.listed[1].found.sentence == "The file d.nii.gz is empty; copy it again."
+    assert "//" not in told.store
+    assert "@" not in told.store
+
+
+def test_a_case_has_one_result_by_a_model_and_reference(a_store: Store, make_assessment: MakeAssessment) -> None:
+    case_id = add(a_store, make_assessment("green"), "ct")
+    second = replace(make_assessment("red"), case_id=case_id)
+    gate = threading.Barrier(3)
+
+    def keep(number: int) -> bool:
+        gate.wait()
+        if number == 2:
+            return a_store.add_failure(case_id, "cd" * 32, "It is cut off.", 0.1)
+        return a_store.add_assessment(case_id, "cd" * 32, second, "elsewhere", 2.0)
+
+    assert not a_store.add_assessment(case_id, JUDGE, second, "elsewhere", 2.0)
+    with ThreadPoolExecutor(3) as pool:
+        assert sorted(pool.map(keep, range(3))) == [False, False, True]
+    assert a_store.counts()["assessments"] == 2

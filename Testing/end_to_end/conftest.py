@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -38,14 +39,26 @@ def cases(n: int = N_CASES) -> list[CaseForReference]:
 
 
 @pytest.fixture(scope="session")
+def reference_of_family(
+    model_of_family: Callable[[str], ModelFolder], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """The one reference of each family's model, built when it is first asked for."""
+
+    def build(family: str) -> Path:
+        folder = tmp_path_factory.mktemp("reference") / "round"
+        n = N_CASES if family == "unet" else 20
+        logic = BottleneckOODLogic(model_of_family(family).folder, device="cpu")
+        logic.build_reference("round", cases(n), n_cases=n).save(folder)
+        return folder
+
+    return cache(build)
+
+
+@pytest.fixture(scope="session")
 def a_model_with_its_reference(
-    a_model_of_each_family: ModelFolder, tmp_path_factory: pytest.TempPathFactory
+    a_model_of_each_family: ModelFolder, reference_of_family: Callable[[str], Path]
 ) -> tuple[ModelFolder, Path]:
-    folder = tmp_path_factory.mktemp("reference") / "round"
-    logic = BottleneckOODLogic(a_model_of_each_family.folder, device="cpu")
-    n = N_CASES if a_model_of_each_family.network_type == "unet" else 20
-    logic.build_reference("round", cases(n), n_cases=n).save(folder)
-    return a_model_of_each_family, folder
+    return a_model_of_each_family, reference_of_family(a_model_of_each_family.network_type)
 
 
 @pytest.fixture
@@ -65,7 +78,7 @@ def the_reference(a_logic: BottleneckOODLogic) -> Reference:
     return a_logic.reference
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_a_body() -> Callable[[int], Volume]:
     """Like the reference's cases; another one for each number."""
     return a_round_body

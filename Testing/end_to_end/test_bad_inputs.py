@@ -6,12 +6,14 @@ import gzip
 import hashlib
 import os
 import struct
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from hostile_dicom import nested, with_inserted
 
 from BottleneckOODLib.cli.main import main
 
@@ -256,6 +258,17 @@ def test_an_output_that_is_a_file_is_one_sentence(
     assert main(["assess", str(a_ct_file), "--output", str(tmp_path / "out")]) == 2
     assert "is a file; choose a folder" in capfd.readouterr().err
     assert (tmp_path / "out").read_text() == "mine"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how deep a library's calls may go differs")
+def test_a_file_that_ends_its_reader_does_not_stop_the_others(
+    write_slices: Callable[..., np.ndarray], a_ct_file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_slices(tmp_path / "deep", uid="1.2.3")
+    with_inserted(tmp_path / "deep", nested(30_000, defined=True))
+    assert main(["assess", str(tmp_path / "deep"), str(a_ct_file), "--output", str(tmp_path / "out")]) == 2
+    assert "The image deep ended the process that read it" in capfd.readouterr().err
+    assert (tmp_path / "out" / "sample-usual" / "assessment.json").is_file()
 
 
 def test_one_bad_input_among_good_ones_does_not_stop_them(

@@ -82,7 +82,8 @@ def test_the_wheel_is_of_this_version_and_holds_no_rest(wheel: Path) -> None:
 
 def test_the_wheel_holds_every_file_of_the_library_and_its_resources(wheel: Path, repository: Path) -> None:
     library, resources = repository / "BottleneckOOD" / "BottleneckOODLib", repository / "Resources"
-    needed = {f"BottleneckOODLib/{path.relative_to(library).as_posix()}" for path in library.rglob("*.py")}
+    own = [path for path in library.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    needed = {f"BottleneckOODLib/{path.relative_to(library).as_posix()}" for path in own}
     for kind in ("models", "references", "samples"):
         needed |= {
             f"BottleneckOODLib/_resources/{path.relative_to(resources).as_posix()}"
@@ -157,7 +158,8 @@ def test_the_demo_writes_every_file_of_a_case(the_demo: subprocess.CompletedProc
     assert the_demo.returncode == 0
     for sample in SAMPLES:
         files = {path.name: path.stat().st_size for path in (elsewhere / "results" / sample).iterdir()}
-        assert set(files) == {"assessment.json", "overview.png", "segmentation.seg.nrrd", "unusual-regions.nrrd"}
+        pictures = {"overview.png", "thumbnail.jpg"}
+        assert set(files) == {"assessment.json", "segmentation.seg.nrrd", "unusual-regions.nrrd", *pictures}
         assert min(files.values()) > 100
 
 

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -19,7 +20,9 @@ import SimpleITK as sitk
 
 from BottleneckOODLib.cli.main import main
 from BottleneckOODLib.errors import OutputError
+from BottleneckOODLib.logic import BottleneckOODLogic
 from BottleneckOODLib.model.model_folder import ModelFolder
+from BottleneckOODLib.reference import building
 from BottleneckOODLib.reference.reference_folder import Reference
 
 Captured = pytest.CaptureFixture[str]
@@ -100,6 +103,25 @@ def test_a_collection_with_labels_becomes_a_reference_with_outcomes(built: Path)
     assert not built.with_name("whole.partial").exists()
     (left_out,) = reference.settings["left_out"]
     assert left_out.startswith("broken_0000: ")
+
+
+def test_two_processes_build_what_one_builds(
+    built: Path, model: str, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def here(_self: object) -> NoReturn:
+        message = "the model was loaded in the first process"
+        raise AssertionError(message)
+
+    # Only the processes that measure load the model; they begin afresh and do not see this.
+    monkeypatch.setattr(BottleneckOODLogic, "segmenter", property(here))
+    # The map does not depend on who measured, and takes longer than all the rest.
+    monkeypatch.setattr(building, "fit_map", lambda features: np.array(features[:, :2]))
+    output = tmp_path / "made"
+    assert main(command(model, scans, output, "--name", "named", "--thumbnails", "--workers", "2")) == 0
+    assert_same(built, output)
+    kept, pictures = (sorted(path.read_bytes() for path in (one / "thumbnails").iterdir()) for one in (built, output))
+    assert kept == pictures
+    assert not (tmp_path / "made.partial").exists()
 
 
 def test_pictures_come_by_number_and_without_names(built: Path) -> None:

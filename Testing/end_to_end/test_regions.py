@@ -66,6 +66,8 @@ GRIDS = [
 @pytest.mark.parametrize("number", range(len(GRIDS)))
 def test_the_map_rises_most_where_metal_was_planted(a_logic: BottleneckOODLogic, number: int) -> None:
     """Whatever the axes, their order and spacing: what changed in the image changed at its own place in the map."""
+    if a_logic.model.network_type != "unet" and number % 4:
+        pytest.skip("the slow family meets every fourth grid")
     axes, spacing = GRIDS[number]
     extent = np.abs(axes).T @ [240.0, 160.0, 150.0]
     geometry = grid_in(axes, spacing, (float(extent[0]), float(extent[1]), float(extent[2])))

@@ -43,6 +43,7 @@ def words(a_model_with_its_reference: tuple[ModelFolder, Path], scans: Path, tmp
     if model.network_type != "unet":
         pytest.skip("one family is enough to queue cases")
     named = ["--model", str(model.folder), "--reference", str(reference), "--device", "cpu"]
+    named += ["--names", "files"]
     return lambda *more: ["triage", str(scans), "--store", str(tmp_path / "t.db"), *named, *more]
 
 
@@ -130,6 +131,13 @@ def test_a_wrong_wish_is_one_sentence(
     told = capsys.readouterr().err.strip().splitlines()[-1]
     assert sentence in told
     assert told.startswith("bottleneck-ood: ")
+
+
+def test_a_folder_is_told_from_a_store_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["triage", "status", "--store", str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert "is a folder; name the file" in told
+    assert "does not exist" not in told
 
 
 def test_asking_how_far_it_is_makes_no_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

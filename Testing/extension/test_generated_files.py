@@ -44,6 +44,12 @@ def test_neither_compiled_files_nor_translations_nor_hidden_files_are_listed(
     assert generator.resources(a_module) == ["Resources/Icons/a.png", "Resources/UI/a.ui", "Resources/requirements.txt"]
 
 
+def test_what_lies_beside_the_library_s_scripts_is_listed(generator: ModuleType, a_module: Path) -> None:
+    make_files(a_module / "BottleneckOODLib", "b/page.html", "b/__pycache__/two.pyc", "_resources/models/demo/m.json")
+    assert generator.resources(a_module) == ["BottleneckOODLib/b/page.html"]
+    assert "BottleneckOODLib/b/page.html" not in generator.scripts(a_module)
+
+
 def test_a_list_is_replaced_and_the_rest_of_the_file_stays(generator: ModuleType) -> None:
     text = "# top\nset(SCRIPTS\n  old.py\n  )\n\nset(OTHER\n  kept.py\n  )\ncall(${SCRIPTS})\n"
     changed = generator.with_list(text, "SCRIPTS", ["a.py", "b/c.py"])

@@ -62,6 +62,14 @@ def test_library_model_reference_and_samples_are_the_tree_s_own(either_tree: Pat
     }
 
 
+def test_what_lies_beside_the_library_s_scripts_is_there_too(either_tree: Path, repository: Path) -> None:
+    library = repository / "BottleneckOOD" / "BottleneckOODLib"
+    others = {path.relative_to(library) for kind in ("html", "css", "js") for path in library.rglob(f"*.{kind}")}
+    assert len(others) > 3
+    for name in others:
+        assert (either_tree / "BottleneckOODLib" / name).read_bytes() == (library / name).read_bytes()
+
+
 def test_the_checkout_cannot_be_reached(module_folder: Path, repository: Path, tmp_path: Path) -> None:
     reachable = {Path(entry).resolve() for entry in python_in(module_folder, tmp_path, WHERE)["path"] if entry}
     assert module_folder.resolve() in reachable

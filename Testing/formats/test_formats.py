@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from BottleneckOODLib.assessment.assessment import Assessment
+from BottleneckOODLib.case_measuring import MEASURED_ALIKE
 from BottleneckOODLib.logic import BottleneckOODLogic
 from BottleneckOODLib.model.model_folder import read_model_folder
+from BottleneckOODLib.ood.output_scores import OUTPUT_CONFIDENCE
 from BottleneckOODLib.reference.reference_folder import Reference
 
 FORMATS = Path(__file__).parent
@@ -20,7 +22,7 @@ pytestmark = pytest.mark.parametrize("version", VERSIONS)
 def test_a_reference_belongs_to_its_model(version: str) -> None:
     model = read_model_folder(FORMATS / version / "model")
     reference = Reference.load(FORMATS / version / "reference")
-    reference.check_made_by(model.fingerprint, 1)
+    reference.check_made_by(model.fingerprint, MEASURED_ALIKE)
     assert (model.name, reference.name, len(reference.cases)) == ("random-unet", "round", 24)
     assert reference.spaces["bottleneck"].detector.features_.shape == (24, 4)
 
@@ -42,3 +44,13 @@ def test_the_same_case_gets_the_same_light_today(version: str) -> None:
     assert now.score == pytest.approx(before.score, rel=1e-4)
     assert now.volume_ml == pytest.approx(before.volume_ml, rel=1e-4)
     assert [n.case_id for n in now.neighbours] == [n.case_id for n in before.neighbours]
+    assert now.parts.keys() == before.parts.keys()
+
+
+def test_a_reference_that_misses_a_space_says_so(version: str) -> None:
+    folder = FORMATS / version
+    reference = Reference.load(folder / "reference")
+    now = BottleneckOODLogic(folder / "model", folder / "reference", device="cpu").assess(folder / "case.nii.gz")
+    told = any("how sure the network is" in warning for warning in now.warnings)
+    assert told == (OUTPUT_CONFIDENCE not in reference.spaces)
+    assert told == (OUTPUT_CONFIDENCE not in now.parts)

@@ -57,7 +57,7 @@ Slicer/Slicer Base/Python/slicer/i18n.py
     slicer.i18n: tr translate
 Slicer/Slicer Base/Python/slicer/util.py
     slicer.util: loadUI childWidgetVariables mainWindow selectModule getModule
-        confirmOkCancelDisplay errorDisplay infoDisplay createProgressDialog
+        confirmOkCancelDisplay errorDisplay infoDisplay createProgressDialog setSliceViewerLayers
 Slicer/Slicer Docs/developer_guide/script_repository
     slicer: app mrmlScene modules dicomDatabase
     slicer.modules: BottleneckOODWidget
@@ -130,6 +130,7 @@ QT_CALLS: dict[str, str] = {
     "QListWidget": "addItem item itemChanged(QListWidgetItem*)",
     "QListWidgetItem": "checkState setCheckState setToolTip",
     # By signature, as PythonQt has it.
+    "QMessageBox": "AcceptRole DestructiveRole RejectRole addButton clickedButton exec_ text",
     "QObject": "blockSignals connect deleteLater disconnect",
     "QPixmap": "",
     "QPlainTextEdit": "plainText textChanged()",
@@ -137,6 +138,7 @@ QT_CALLS: dict[str, str] = {
     "QProgressDialog": "labelText wasCanceled",
     "QSettings": "setValue value",
     "QShortcut": "activated() enabled",
+    "QSpinBox": "value valueChanged(int)",
     "QTableView": "resizeColumnsToContents",
     "QTableWidget": "currentRow itemSelectionChanged() rowCount setItem",
     "QTableWidgetItem": "",

@@ -26,9 +26,11 @@ VIEW_SIZE = (480, 346)
 
 
 def a_scan(light: str) -> Volume:
-    """A scan that the demo judges so: either sample, the pelvis alone, or one with a voxel that is no number."""
-    name = "sample-unusual.nii.gz" if light == "amber" else "sample-usual.nii.gz"
-    sample = read_volume(resource_folder() / "samples" / name)
+    """A scan that the demo judges so: the sample, with much noise, its pelvis alone, with a voxel that is no number."""
+    sample = read_volume(resource_folder() / "samples" / "sample-usual.nii.gz")
+    if light == "amber":
+        noise = np.random.default_rng(0).normal(0, 100, sample.voxels.shape)
+        return replace(sample, voxels=(sample.voxels + noise).astype(sample.voxels.dtype))
     if light == "red":
         i, j, _ = sample.geometry.size_ijk
         return replace(sample, voxels=sample.voxels[:20].copy(), geometry=replace(sample.geometry, size_ijk=(i, j, 20)))

@@ -180,7 +180,7 @@ def test_writing_with_the_assessment_puts_it_into_the_case_s_folder(
     an_assessment: Assessment, read_bundle: ReadBundle, tmp_path: Path
 ) -> None:
     folder = an_assessment.save(tmp_path, scene_writer=write_scene)
-    files = ["assessment.json", "overview.png", "scene.mrb", "segmentation.seg.nrrd"]
+    files = ["assessment.json", "overview.png", "scene.mrb", "segmentation.seg.nrrd", "thumbnail.jpg"]
     assert sorted(path.name for path in folder.iterdir()) == files
     scene = read_bundle(folder / "scene.mrb")
     assert first(scene, "vtkMRMLTextNode").GetText() == record_text(an_assessment)

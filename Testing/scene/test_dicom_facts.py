@@ -8,9 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 import slicer
+from pydicom.datadict import tag_for_keyword
 
 from BottleneckOODLib.errors import InputError
-from BottleneckOODLib.scene.dicom_facts import acquisition_of, modality_of, refusal_of_modality, stated_modality
+from BottleneckOODLib.imaging.acquisition import FACTS, IDENTIFIERS
+from BottleneckOODLib.scene.dicom_facts import (
+    _TAG_OF,
+    acquisition_of,
+    modality_of,
+    refusal_of_modality,
+    stated_modality,
+)
 from BottleneckOODLib.scene.grids import image_data
 from BottleneckOODLib.scene.volume_node import refusal_of, volume_from_node
 
@@ -108,6 +116,20 @@ def test_the_facts_are_those_of_a_file_s_headers_and_the_contrast_phase(a_series
         "contrast_agent": "yes",
         "contrast_phase": "portal",
     }
+
+
+def test_the_bounds_of_the_facts_are_those_of_a_file(a_series: Any) -> None:
+    assert set(_TAG_OF) == {*FACTS, *IDENTIFIERS}
+    for keyword, tag in _TAG_OF.items():
+        number = tag_for_keyword(keyword)
+        assert number is not None
+        assert tag == f"{number >> 16:04x},{number & 0xFFFF:04x}"
+    typed = {
+        "t0008_0070": "scan of JANE", "t0008_1090": "4711081", "t0018_1210": "12.4.1963", "t0018_5100": "ROE",
+        "t0018_0015": "LEBER", "t0018_0050": "19630412", "t0018_0060": "1e9",
+    }  # fmt: skip
+    facts = acquisition_of(a_series, database(**typed))
+    assert facts == {"contrast_agent": "yes", "contrast_phase": "portal"}
 
 
 def test_nothing_of_the_facts_tells_who_it_was(a_series: Any) -> None:

@@ -10,9 +10,14 @@ import numpy as np
 import pytest
 import slicer
 import vtk
+from everything_shown import alive, close_scene, node_ids, records_kept, show_everything
 from scene_state import assessments_in
+from slice_view import SliceView
 
 from BottleneckOODLib.assessment.assessment import Assessment
+from BottleneckOODLib.assessment.regions import RegionMap
+from BottleneckOODLib.imaging.volume import Geometry
+from BottleneckOODLib.scene.corner_light import CornerLight
 from BottleneckOODLib.scene.mask import show_surface
 from BottleneckOODLib.scene.nodes import CASE_ATTRIBUTE, DECISIONS_ROLE, ROLE_ATTRIBUTE, VOLUME_REFERENCE
 from BottleneckOODLib.scene.restore import cases_in
@@ -249,6 +254,30 @@ def test_fifty_times_shown_and_closed_leaves_nothing_alive(new_scene: Any, make_
     assert len(set(counts)) == 1
     alive = [reference.Get() for reference in watched]
     assert [thing.GetClassName() for thing in alive if thing is not None] == []
+
+
+def test_a_closed_scene_leaves_nothing_of_all_that_the_module_makes(
+    make_slice_view: Callable[..., SliceView], a_scene: Any, make_assessment: MakeAssessment
+) -> None:
+    """Mask, surface, overlay, map, decisions, the light in a view and what was read of the records."""
+    view = make_slice_view(a_scene)
+    corner = CornerLight(view.renderer)
+    cells = Geometry((3, 3, 3), (16.0, 16.0, 16.0), (-17.5, 8.25, 120.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+    regions = RegionMap(np.linspace(0.5, 1.8, 27, dtype=np.float32).reshape(3, 3, 3), cells)
+    close_scene(view, corner)
+    empty, props = node_ids(a_scene), view.renderer.GetViewProps().GetNumberOfItems()
+    observers, kept = a_scene.GetReferenceCount(), records_kept()
+    watched: list[list[Any]] = []
+    for light in LIGHTS:
+        watched.append(show_everything(view, corner, make_assessment(light, regions=regions)))
+        assert len(watched[-1]) > 20
+        assert records_kept() == kept + 1
+        close_scene(view, corner)
+        assert alive(*watched) == []
+        assert node_ids(a_scene) == empty
+        assert view.renderer.GetViewProps().GetNumberOfItems() == props
+        assert records_kept() == kept
+    assert a_scene.GetReferenceCount() == observers
 
 
 def test_fifty_times_shown_again_keeps_one_set_of_nodes(a_scene: Any, make_assessment: MakeAssessment) -> None:

@@ -141,7 +141,11 @@ def test_a_turn_takes_the_voxels_as_they_are(a_scene: Any, direction: tuple[floa
     assert not after.geometry.is_close(before.geometry, 5.0)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     st.tuples(*[st.floats(-180, 180)] * 3), st.tuples(*[st.floats(-300, 300)] * 3), st.sampled_from(sorted(GRIDS))
 )

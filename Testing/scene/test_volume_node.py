@@ -29,7 +29,11 @@ MakeAssessment = Callable[..., Assessment]
 FloatArray = npt.NDArray[np.float64]
 Index = tuple[int, int, int]
 UPRIGHT = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
-in_one_scene = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+in_one_scene = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 
 
 @st.composite

@@ -61,6 +61,16 @@ def write_slices(
     return stored
 
 
+def replace_raw(path: Path, tag: str, text: bytes) -> None:
+    """Put bytes in place of an element's value (explicit little endian, short form)."""
+    group_element = pydicom.tag.Tag(tag)
+    key = group_element.group.to_bytes(2, "little") + group_element.element.to_bytes(2, "little")
+    raw = path.read_bytes()
+    at = raw.index(key, 132)
+    length = int.from_bytes(raw[at + 6 : at + 8], "little")
+    path.write_bytes(raw[: at + 6] + len(text).to_bytes(2, "little") + text + raw[at + 8 + length :])
+
+
 @pytest.fixture(name="write_slices")
 def writer_of_slices() -> WriteSlices:
     return write_slices

@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 
 ROLE = "tests"
-PATIENCE_S = 60
+PATIENCE_S = 180
 # Nothing is kept beyond the tests, so nothing need reach the disk.
 SETTINGS = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c shared_buffers=16MB"
 # Where packages put the server without putting it on the PATH.

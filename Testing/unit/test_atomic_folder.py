@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from BottleneckOODLib.atomic_folder import written_whole
+from BottleneckOODLib.atomic_folder import write_file, written_whole
 from BottleneckOODLib.errors import OutputError
 
 MARKER = "record.json"
@@ -68,3 +68,28 @@ def test_a_file_that_the_user_put_beside_a_result_is_never_lost(tmp_path: Path) 
         write(tmp_path / "case", "new", overwrite=True)
     assert (tmp_path / "case" / "edited.seg.nrrd").read_text() == "an afternoon's work"
     assert (tmp_path / "case" / MARKER).read_text() == "old"
+
+
+def test_a_file_is_replaced_only_when_asked_and_never_a_folder(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    write_file(path, b"old")
+    with pytest.raises(OutputError, match="exists already and was kept"):
+        write_file(path, b"new")
+    assert path.read_bytes() == b"old"
+    write_file(path, b"new", overwrite=True)
+    assert path.read_bytes() == b"new"
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OutputError, match="is a folder"):
+        write_file(tmp_path / "folder", b"new", overwrite=True)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["folder", "page.html"]
+
+
+def test_a_full_disk_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    write_file(tmp_path / "page.html", b"old")
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OutputError, match=r"cannot be written \(No space left on device\)"):
+        write_file(tmp_path / "page.html", b"new", overwrite=True)
+    assert [(one.name, one.read_bytes()) for one in tmp_path.iterdir()] == [("page.html", b"old")]

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
 import csv
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from hostile_dicom import nested, with_inserted
 
+from BottleneckOODLib.cli.assess import reader
 from BottleneckOODLib.errors import InputError
+from BottleneckOODLib.imaging.reading import read_volume
+from BottleneckOODLib.imaging.reading_process import read_apart
 from BottleneckOODLib.reference_cases import listed_cases
 
 
@@ -91,3 +97,38 @@ def test_what_is_not_there_or_empty_is_refused(tmp_path: Path) -> None:
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00image")
     with pytest.raises(InputError, match="UTF-8"):
         listed_cases(tmp_path / "binary.csv")
+
+
+def test_an_image_that_ends_who_reads_it_costs_one_case(
+    write_slices: Callable[..., np.ndarray], tmp_path: Path
+) -> None:
+    an_image(tmp_path / "scans" / "sound.nii.gz")
+    write_slices(tmp_path / "scans" / "hostile", uid="1.2.3")
+    with_inserted(tmp_path / "scans" / "hostile", nested(10_000, defined=True))
+    listed = listed_cases(tmp_path / "scans", read=read_apart)
+    hostile, sound = (pickle.loads(pickle.dumps(case)) for case in listed)
+    with pytest.raises(InputError, match="ended the process that read it"):
+        hostile.load()
+    (_, here) = listed_cases(tmp_path / "scans")
+    assert np.array_equal(sound.load()[0].voxels, here.load()[0].voxels)
+
+
+def test_the_command_line_reads_apart_unless_the_files_are_trusted() -> None:
+    assert reader(trusted=False) is read_apart
+    assert reader(trusted=True) is read_volume
+
+
+def test_two_label_maps_of_one_case_are_refused(tmp_path: Path) -> None:
+    an_image(tmp_path / "images" / "a.nii.gz")
+    for name in ("a.nii.gz", "a.seg.nrrd"):
+        an_image(tmp_path / "labels" / name)
+    with pytest.raises(InputError, match=r"a\.nii\.gz and a\.seg\.nrrd in .* are of one case"):
+        listed_cases(tmp_path / "images", tmp_path / "labels")
+
+
+def test_a_table_without_a_line_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "cases.csv").write_text("image,label\n")
+    (tmp_path / "labels").mkdir()
+    for labels in (None, tmp_path / "labels"):
+        with pytest.raises(InputError, match=r"cases\.csv names no image"):
+            listed_cases(tmp_path / "cases.csv", labels)

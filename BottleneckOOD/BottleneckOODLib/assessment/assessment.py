@@ -18,8 +18,8 @@ from BottleneckOODLib.imaging.writing import read_label_volume, write_label_volu
 from BottleneckOODLib.ood.placement import Placement
 from BottleneckOODLib.reference.scoring import Neighbour, PartScore
 
-OVERVIEW_FILE, SCENE_FILE = "overview.png", "scene.mrb"
-CASE_FILES = (RECORD_FILE, SEGMENTATION_FILE, REGIONS_FILE, OVERVIEW_FILE, SCENE_FILE)
+OVERVIEW_FILE, THUMBNAIL_FILE, SCENE_FILE = "overview.png", "thumbnail.jpg", "scene.mrb"
+CASE_FILES = (RECORD_FILE, SEGMENTATION_FILE, REGIONS_FILE, OVERVIEW_FILE, THUMBNAIL_FILE, SCENE_FILE)
 """Everything that ``Assessment.save`` writes."""
 
 
@@ -51,6 +51,20 @@ class ReferenceFacts:
     name: str
     fingerprint: str
     n_cases: int
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The most memory that was held.
+
+    Attributes:
+        process_bytes: By the process from its start until the case was done, without the process that reads files; None
+            where the system does not tell.
+        card_bytes: By the tensors of this case on a CUDA card; None where none computed.
+    """
+
+    process_bytes: int | None
+    card_bytes: int | None
 
 
 @dataclass(frozen=True)
@@ -100,6 +114,10 @@ class Assessment:
         warnings: What a user should know.
         map_points: The training cases on the map.
         outcome: What the outcomes of the training cases say about the score; None where they say nothing.
+        n_calibrating: Training cases that the p-value is held against; None in records made before it was kept.
+        disagreement: 1 - mean Dice of the masks over pairs of members of the pass, by what they are: ``"mirroring"`` of
+            windows, ``"folds"`` of an nnU-Net. Measured, and no part of the light; empty where a model has no members.
+        peak_memory: The most memory that was held; None in records made before it was kept.
         segmentation: The mask, in the image's own geometry; None when there is none.
         regions: Where the case is unusual; None where the reference keeps no tokens. The light never depends on it.
         volume: The image; never saved, None after loading.
@@ -128,6 +146,9 @@ class Assessment:
     warnings: tuple[str, ...] = ()
     map_points: tuple[MapPoint, ...] = ()
     outcome: OutcomeEstimate | None = None
+    n_calibrating: int | None = None
+    disagreement: Mapping[str, float] = field(default_factory=dict)
+    peak_memory: Memory | None = None
     segmentation: LabelVolume | None = None
     regions: RegionMap | None = None
     volume: Volume | None = field(default=None, compare=False, repr=False)
@@ -140,12 +161,12 @@ class Assessment:
         picture: bool = True,
         scene_writer: Callable[[Assessment, Path], None] | None = None,
     ) -> Path:
-        """Write ``folder/<case_id>/`` whole or not at all: record, segmentation, overview, and a scene on request.
+        """Write ``folder/<case_id>/`` whole or not at all: record, segmentation, pictures, and a scene on request.
 
         Args:
             folder: Where the case's folder goes.
             overwrite: Replace the case's folder; the old one goes only after the new one stands.
-            picture: Whether the overview is drawn.
+            picture: Whether overview and thumbnail are drawn.
             scene_writer: Writes the MRML scene, such as ``scene.bundle.write_scene``.
 
         Returns:
@@ -168,13 +189,17 @@ class Assessment:
                 from BottleneckOODLib.assessment.figures import write_overview  # noqa: PLC0415 - imports matplotlib
 
                 write_overview(self, temporary / OVERVIEW_FILE)
+                if self.volume is not None:
+                    from BottleneckOODLib.assessment.thumbnail import thumbnail_jpeg  # noqa: PLC0415 - as above
+
+                    (temporary / THUMBNAIL_FILE).write_bytes(thumbnail_jpeg(self.volume, self.segmentation))
             if scene_writer is not None:
                 scene_writer(self, temporary / SCENE_FILE)
         return target
 
     @staticmethod
-    def load(folder: str | Path) -> Assessment:
-        """Read a case's folder again.
+    def load(folder: str | Path, read_labels: Callable[[Path], LabelVolume] = read_label_volume) -> Assessment:
+        """Read a case's folder again; the mask by ``read_labels``, such as ``imaging.reading_process``'s.
 
         Raises:
             InputError: A file is missing, damaged, or of a newer format.
@@ -188,7 +213,7 @@ class Assessment:
         if not (path / mask_file).is_file():
             message = f"The mask {mask_file} is missing from {path}; assess the case again."
             raise InputError(message)
-        segmentation = read_label_volume(path / mask_file)
+        segmentation = read_labels(path / mask_file)
         if segmentation.geometry.shape != assessment.input.shape:
             message = f"The mask {mask_file} in {path} has another size than its image; assess the case again."
             raise InputError(message)

@@ -80,6 +80,8 @@ def orientation_check(layout: FloatArray | None, modality: str = "CT") -> Check:
     if layout is None or modality != "CT":
         return Check("orientation", "not_assessed", "Front and back cannot be told in this modality.")
     tissue = dict(zip(BODY_LAYOUT_NAMES, layout, strict=True))
+    if not np.isfinite(layout).all():
+        return Check("orientation", "hard", "The tissues of the body could not be measured.")
     if tissue["bone_posterior"] < _LEAST_BONE_POSTERIOR:
         note = "Most of the bone lies towards the front; are front and back exchanged?"
         return Check("orientation", "soft", note)
@@ -100,21 +102,28 @@ def mask_checks(measured: MaskFeatures | None, *, largest_part_only: bool = Fals
     if measured is None:
         return [Check("mask_present", "hard", "The model found no liver in this image.")]
     checks = []
-    if measured.volume_ml < _LEAST_MASK_ML:
+    # Written so that what is no number is no answer either.
+    if not _LEAST_MASK_ML <= measured.volume_ml < np.inf:
         checks.append(Check("mask_present", "hard", f"The mask is almost empty ({measured.volume_ml:.0f} ml)."))
     else:
         checks.append(Check("mask_present", "met", f"The mask has {measured.volume_ml:.0f} ml."))
     parts = "one part" if measured.n_components == 1 else f"{measured.n_components} parts"
-    scattered = measured.largest_share < _LEAST_LARGEST_SHARE
+    scattered = not _LEAST_LARGEST_SHARE <= measured.largest_share <= 1
     # A share that is not the whole is not told as the whole.
     share = f"{min(99.0, 100 * measured.largest_share):.0f}% of it"
     kept = f"only the largest, {share}, is kept" if largest_part_only else f"the largest holds {share}"
     note = f"The model marked {parts}." if measured.n_components == 1 else f"The model marked {parts}; {kept}."
     checks.append(Check("mask_components", "soft" if scattered else "met", note))
-    cut = measured.border_share > _NOTABLE_BORDER_SHARE
-    edge = f"The scan's edge cuts the mask ({100 * measured.border_share:.0f}% of its surface)."
-    checks.append(Check("mask_border", "met", edge if cut else "The mask lies within the scan."))
+    checks.append(_mask_border(measured.border_share))
     return checks
+
+
+def _mask_border(share: float) -> Check:
+    """Marked where the organ is cut, but the light has counted it: the share is a feature of the mask's form."""
+    if 0 <= share <= _NOTABLE_BORDER_SHARE:
+        return Check("mask_border", "met", "The mask lies within the scan.", calibrated=True)
+    edge = f"The scan's edge cuts the mask ({100 * share:.0f}% of its surface), so part of the organ may be missing."
+    return Check("mask_border", "soft", edge, calibrated=True)
 
 
 def calibrated_checks(parts: Mapping[str, PartScore], named: str | None = None) -> list[Check]:
@@ -161,7 +170,7 @@ def _intensity_scale(volume: Volume, wanted: str) -> Check:
         return Check("intensity_scale", "not_assessed", "Intensities of this modality have no fixed scale.")
     voxels = volume.voxels[:, ::2, ::2]
     low, high = float(np.percentile(voxels, 1)), float(voxels.max())
-    if low > _FAT_HU:
+    if not low <= _FAT_HU:
         return Check(
             "intensity_scale",
             "hard",
@@ -181,19 +190,20 @@ def _field_of_view(geometry: Geometry, shown: ExtentRange | None) -> Check:
     text = f"The scan covers {extent[0]:.0f} x {extent[1]:.0f} mm and {extent[2]:.0f} mm from head to foot"
     least, greatest = _LEAST_EXTENTS_MM, (_GREATEST_EXTENT_MM,) * len(extent)
     if shown is not None:
-        least = tuple(map(min, least, shown.least_mm))
-        greatest = tuple(map(max, greatest, shown.greatest_mm))
+        # What is no length widens no limit.
+        least = tuple(min(n, own) if own > 0 else n for n, own in zip(least, shown.least_mm, strict=True))
+        greatest = tuple(max(n, own) if own < np.inf else n for n, own in zip(greatest, shown.greatest_mm, strict=True))
     than = "" if shown is None else " and less than any training case"
     # A case is as large as itself, whatever the rounding in the table of the reference.
-    if any(length < limit - _ROUNDING_MM for length, limit in zip(extent, least, strict=True)):
+    if not all(length >= limit - _ROUNDING_MM for length, limit in zip(extent, least, strict=True)):
         return Check("field_of_view", "soft", f"{text}, too little for a liver{than}.")
-    if any(length > limit + _ROUNDING_MM for length, limit in zip(extent, greatest, strict=True)):
+    if not all(length <= limit + _ROUNDING_MM for length, limit in zip(extent, greatest, strict=True)):
         return Check("field_of_view", "soft", f"{text}, more than the model can have seen.")
     return Check("field_of_view", "met", f"{text}.")
 
 
 def _spacing(geometry: Geometry) -> Check:
     text = " x ".join(f"{s:.2g}" for s in geometry.spacing_mm)
-    if min(geometry.spacing_mm) < _SPACING_MM[0] or max(geometry.spacing_mm) > _SPACING_MM[1]:
+    if not all(_SPACING_MM[0] <= spacing <= _SPACING_MM[1] for spacing in geometry.spacing_mm):
         return Check("spacing", "soft", f"The voxels of {text} mm are outside what the model can have seen.")
     return Check("spacing", "met", f"The voxels are {text} mm.")

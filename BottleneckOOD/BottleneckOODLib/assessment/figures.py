@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import textwrap
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +21,12 @@ from BottleneckOODLib.assessment.wording import (
     BEYOND_MAP,
     CHECK_SIGNS,
     DEMONSTRATION,
+    LIGHT_COLOURS,
     MAP_NOTE,
     NOT_FOR_CLINICAL_USE,
     PART_QUESTIONS,
     STATE_WORDS,
+    training_case_counts,
 )
 from BottleneckOODLib.imaging.body import upright
 from BottleneckOODLib.imaging.volume import Geometry
@@ -34,8 +37,6 @@ if TYPE_CHECKING:
     from BottleneckOODLib.assessment.assessment import Assessment
 
 INK, PAPER, QUIET, LINE = "#1b2330", "#ffffff", "#5b6675", "#d5dae1"
-# Told apart by lightness as well as hue, so they stay apart for deuteranopes and in print.
-LIGHT_COLOURS = {"green": "#2a8f6d", "amber": "#f2b134", "red": "#a3162d", "grey": "#7b8794"}
 CONTOUR_COLOUR = "#4fd8ff"
 _DPI, _WIDTH_IN, _HEIGHT_IN = 100, 12.0, 9.2
 CT_WINDOW = (-140.0, 240.0)
@@ -49,6 +50,20 @@ FloatImage = npt.NDArray[np.float32]
 
 def write_overview(assessment: Assessment, path: Path) -> None:
     """Draw the overview picture of an assessment, 1200 pixels wide."""
+    with _overview(assessment) as canvas:
+        canvas.print_png(str(path), metadata={"Software": "BottleneckOOD"})  # type: ignore[no-untyped-call]
+
+
+def overview_pixels(assessment: Assessment) -> npt.NDArray[np.uint8]:
+    """The overview picture, shape (920, 1200, 3): red, green and blue of each pixel, 0 to 255."""
+    with _overview(assessment) as canvas:
+        canvas.draw()  # type: ignore[no-untyped-call]
+        rgba = np.asarray(canvas.buffer_rgba(), dtype=np.uint8)  # type: ignore[no-untyped-call]
+    return np.ascontiguousarray(rgba[..., :3])
+
+
+@contextmanager
+def _overview(assessment: Assessment) -> Iterator[FigureCanvasAgg]:
     # A name between dollar signs is no formula, and one that the font lacks is drawn as boxes, without a word.
     with rc_context({"text.parse_math": False}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")
@@ -60,7 +75,7 @@ def write_overview(assessment: Assessment, path: Path) -> None:
         _draw_map(figure, assessment)
         _draw_neighbours(figure, assessment)
         _draw_footer(figure, assessment)
-        canvas.print_png(str(path), metadata={"Software": "BottleneckOOD"})  # type: ignore[no-untyped-call]
+        yield canvas
 
 
 def draw_light(axes: Axes, light: str, x: float, y: float, size: float) -> None:
@@ -117,7 +132,8 @@ def _draw_slices(figure: Figure, assessment: Assessment) -> None:
             contour = None if contour is None else contour[::-1]
         show_plane(axes, plane, contour, spacing[rest[0]] / spacing[rest[1]], window)
         name: dict[str, Any] = {"fontsize": 10, "va": "top", "path_effects": _OUTLINE}
-        axes.text(0.03, 0.965, title, transform=axes.transAxes, color="white", **name)
+        # Placed in the third of the picture, since a plane of few slices is a line.
+        figure.text(left + (number + 0.03) * width, box[1] + 0.965 * box[3], title, color="white", **name)
         sides = ("R", "L") if axis != 2 else ("A", "P")  # noqa: PLR2004 - the sagittal plane
         for x, side in zip((0.03, 0.97), sides, strict=True):
             style: dict[str, Any] = {
@@ -127,7 +143,7 @@ def _draw_slices(figure: Figure, assessment: Assessment) -> None:
                 "va": "center",
                 "path_effects": _OUTLINE,
             }
-            axes.text(x, 0.42, side, transform=axes.transAxes, **style)
+            figure.text(left + (number + x) * width, box[1] + 0.42 * box[3], side, **style)
     if mask is None or not mask.any():
         figure.text(0.5, box[1] + 0.015, "no mask", color="white", fontsize=11, ha="center", path_effects=_OUTLINE)
 
@@ -165,14 +181,12 @@ def _draw_checks(figure: Figure, assessment: Assessment) -> None:
     lines: list[tuple[str, str, str]] = []
     for check in assessment.checks:
         sign, colour = CHECK_SIGNS[check.state], _CHECK_COLOURS[check.state]
-        if check.calibrated:
-            part = assessment.parts.get(check.name)
-            place = f": beyond {part.percentile:.0f} of 100" if part else ""
-            text = PART_QUESTIONS.get(check.name, check.name) + place
-        else:
-            text = check.message
+        part = assessment.parts.get(check.name) if check.calibrated else None
+        text = check.message
+        if part is not None:
+            text = f"{PART_QUESTIONS.get(check.name, check.name)}: beyond {part.percentile:.0f} of 100"
         lines.extend((sign if n == 0 else "", colour, row) for n, row in enumerate(textwrap.wrap(text, 62)))
-    lines = lines[:15]
+    lines = lines[:18]
     step = min(0.215, 2.8 / max(1, len(lines)))
     for number, (sign, colour, text) in enumerate(lines):
         y = 2.75 - number * step
@@ -249,7 +263,8 @@ def _draw_neighbours(figure: Figure, assessment: Assessment) -> None:
     axes.text(0.0, 2.72 - len(rows) * 0.25, note, fontsize=7.6, color=QUIET)
     facts = [f"Mask volume {assessment.volume_ml:,.0f} ml"]
     if assessment.p_value is not None:
-        facts.append(f"p-value {assessment.p_value:.3f} ({assessment.reference.n_cases} training cases)")
+        counted, aside = training_case_counts(assessment.reference.n_cases, assessment.n_calibrating)
+        facts += [f"p-value {assessment.p_value:.3f} ({counted})", *([f"({aside})"] if aside else [])]
     facts.append(f"{assessment.timings_s.get('total', 0.0):.1f} s on {assessment.device}"[:44])
     facts += assessment.outcome.notes() if assessment.outcome else ()
     height = 0.1 + 0.185 * len(facts)

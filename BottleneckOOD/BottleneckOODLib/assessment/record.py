@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +14,13 @@ from BottleneckOODLib.ood.placement import Placement
 from BottleneckOODLib.reference.scoring import Neighbour, PartScore
 
 if TYPE_CHECKING:
-    from BottleneckOODLib.assessment.assessment import Assessment, MapPoint
+    from BottleneckOODLib.assessment.assessment import Assessment, MapPoint, Memory, ModelFacts, ReferenceFacts
 
 SCHEMA_VERSION = 1
 RECORD_FILE, SEGMENTATION_FILE = "assessment.json", "segmentation.seg.nrrd"
 TIMED_STEPS = ("load", "preprocess", "inference", "ood", "placement", "total")
 _MAX_BYTES = 20_000_000
+_DAMAGE = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
 
 def record_of(assessment: Assessment) -> dict[str, Any]:
@@ -46,6 +47,7 @@ def record_of(assessment: Assessment) -> dict[str, Any]:
             "light": assessment.light,
             "sentence": assessment.sentence,
             "parts": {name: asdict(part) for name, part in assessment.parts.items()},
+            "n_calibrating": assessment.n_calibrating,
         },
         "outcome": None if assessment.outcome is None else asdict(assessment.outcome),
         "checks": [asdict(check) for check in assessment.checks],
@@ -55,6 +57,8 @@ def record_of(assessment: Assessment) -> dict[str, Any]:
         "map_cases": [[point.case_id, dict(point.facts)] for point in assessment.map_points],
         "timings_s": dict(assessment.timings_s),
         "device": assessment.device,
+        "disagreement": dict(assessment.disagreement),
+        "peak_memory": None if assessment.peak_memory is None else asdict(assessment.peak_memory),
         "warnings": list(assessment.warnings),
     }
 
@@ -94,23 +98,100 @@ def parse_record(text: str, source: str) -> tuple[Assessment, str | None]:
     Raises:
         InputError: The text is damaged, or of a newer format.
     """
-    damaged = f"The assessment {source} is damaged; assess the case again."
+    document = _document_of(text, source)
+    try:
+        assessment = _assessment_of(document)
+        mask_file = document["segmentation"]["file"]
+    except _DAMAGE:
+        raise InputError(_damaged(source)) from None
+    if mask_file not in (None, SEGMENTATION_FILE):
+        raise InputError(_damaged(source))
+    return assessment, mask_file
+
+
+@dataclass(frozen=True)
+class RecordHead:
+    """What a list of many cases needs of each record: who judged, and the case's place on the map."""
+
+    program_version: str
+    model: ModelFacts
+    reference: ReferenceFacts
+    placement: Placement | None
+    n_calibrating: int | None = None
+
+
+def parse_head(text: str, source: str) -> RecordHead:
+    """The same as ``parse_record`` without what takes long, which is the map of the training cases.
+
+    Raises:
+        InputError: The text is damaged, or of a newer format.
+    """
+    from BottleneckOODLib.assessment.assessment import ModelFacts, ReferenceFacts  # noqa: PLC0415 - as below
+
+    document = _document_of(text, source)
+    try:
+        return RecordHead(
+            as_type(str, document["program_version"]),
+            typed(ModelFacts, document["model"]),
+            typed(ReferenceFacts, document["reference"]),
+            _placement_of(document),
+            _n_calibrating(document),
+        )
+    except _DAMAGE:
+        raise InputError(_damaged(source)) from None
+
+
+def _document_of(text: str, source: str) -> Mapping[str, Any]:
     try:
         document = json.loads(text, parse_constant=_refuse_constant)
         version = document["schema_version"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise InputError(damaged) from None
+        raise InputError(_damaged(source)) from None
     if type(version) is int and version > SCHEMA_VERSION:
         message = f"The assessment {source} was made by a newer version of BottleneckOOD; update BottleneckOOD."
         raise InputError(message)
-    try:
-        assessment = _assessment_of(document)
-        mask_file = document["segmentation"]["file"]
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-        raise InputError(damaged) from None
-    if version != SCHEMA_VERSION or mask_file not in (None, SEGMENTATION_FILE):
-        raise InputError(damaged)
-    return assessment, mask_file
+    if version != SCHEMA_VERSION:
+        raise InputError(_damaged(source))
+    return dict(document)
+
+
+def _damaged(source: str) -> str:
+    return f"The assessment {source} is damaged; assess the case again."
+
+
+def _n_calibrating(document: Mapping[str, Any]) -> int | None:
+    """Records that were made before it was kept have none."""
+    n_calibrating: int | None = as_type(int | None, document["ood"].get("n_calibrating"))
+    if n_calibrating is not None and not 0 < n_calibrating <= document["reference"]["n_cases"]:
+        message = f"{n_calibrating} cases cannot calibrate"
+        raise ValueError(message)
+    return n_calibrating
+
+
+def _disagreement(document: Mapping[str, Any]) -> dict[str, float]:
+    """Records that were made before it was kept have none."""
+    shares = {as_type(str, name): as_type(float, share) for name, share in document.get("disagreement", {}).items()}
+    if not all(0 <= share <= 1 for share in shares.values()):
+        message = "a disagreement is no share"
+        raise ValueError(message)
+    return shares
+
+
+def _peak_memory(document: Mapping[str, Any]) -> Memory | None:
+    """Records that were made before it was kept have none."""
+    from BottleneckOODLib.assessment.assessment import Memory  # noqa: PLC0415 - the two files know each other
+
+    values = document.get("peak_memory")
+    peak = None if values is None else typed(Memory, values)
+    if peak is not None and min(peak.process_bytes or 0, peak.card_bytes or 0) < 0:
+        message = "less memory than none"
+        raise ValueError(message)
+    return peak
+
+
+def _placement_of(document: Mapping[str, Any]) -> Placement | None:
+    placement = document["placement"]
+    return None if placement is None else typed(Placement, placement)
 
 
 def _assessment_of(document: Mapping[str, Any]) -> Assessment:
@@ -127,7 +208,6 @@ def _assessment_of(document: Mapping[str, Any]) -> Assessment:
     if not set(TIMED_STEPS) <= set(timings):
         message = "not every step is timed"
         raise KeyError(message)
-    placement = document["placement"]
     return Assessment(
         case_id=as_type(str, document["case_id"]),
         created=as_type(str, document["created"]),
@@ -144,7 +224,7 @@ def _assessment_of(document: Mapping[str, Any]) -> Assessment:
         parts={name: typed(PartScore, part) for name, part in ood["parts"].items()},
         checks=tuple(typed(Check, check) for check in document["checks"]),
         neighbours=tuple(typed(Neighbour, neighbour) for neighbour in document["neighbours"]),
-        placement=None if placement is None else typed(Placement, placement),
+        placement=_placement_of(document),
         volume_ml=as_type(float, mask["volume_ml"]),
         n_components=as_type(int, mask["n_components"]),
         timings_s={step: as_type(float, seconds) for step, seconds in timings.items()},
@@ -153,6 +233,9 @@ def _assessment_of(document: Mapping[str, Any]) -> Assessment:
         map_points=_map_points(document),
         # Records that were made before there were outcomes have none.
         outcome=None if document.get("outcome") is None else typed(OutcomeEstimate, document["outcome"]),
+        n_calibrating=_n_calibrating(document),
+        disagreement=_disagreement(document),
+        peak_memory=_peak_memory(document),
     )
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from BottleneckOODLib.errors import InputError, OutputError
+from BottleneckOODLib.imaging.text_headers import check_nrrd_header
 from BottleneckOODLib.imaging.volume import Geometry, geometry_of, to_sitk
 
 REGIONS_FILE = "unusual-regions.nrrd"
@@ -88,7 +89,9 @@ def read_regions(path: Path) -> RegionMap:
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     damaged = f"The map of unusual regions {path.name} in {path.parent} is damaged; assess the case again."
     try:
+        check_nrrd_header(path)
         reader = sitk.ImageFileReader()
+        reader.SetImageIO("NrrdImageIO")
         reader.SetFileName(str(path))
         reader.ReadImageInformation()
         sound = reader.GetDimension() == _AXES and reader.GetNumberOfComponents() == 1
@@ -96,5 +99,5 @@ def read_regions(path: Path) -> RegionMap:
             raise InputError(damaged)
         image = reader.Execute()
         return RegionMap(sitk.GetArrayFromImage(image).astype(np.float32), geometry_of(image))
-    except (RuntimeError, InputError):
+    except (RuntimeError, InputError, OSError):
         raise InputError(damaged) from None

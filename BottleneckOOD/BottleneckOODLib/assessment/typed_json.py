@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import math
+import reprlib
+import sys
 import types
 from collections.abc import Mapping
 from dataclasses import is_dataclass
@@ -40,11 +41,11 @@ def as_type(hint: Any, value: Any) -> Any:
         return _tuple_of(get_args(hint), value)
     if isinstance(hint, type) and is_dataclass(hint) and isinstance(value, dict):
         return typed(hint, value)
-    if hint is float and type(value) in (int, float) and math.isfinite(value):
+    if hint is float and type(value) in (int, float) and abs(value) <= sys.float_info.max:
         return float(value)
     if hint in (str, int, bool) and type(value) is hint:
         return value
-    message = f"{value!r} where {hint} is needed"
+    message = f"{reprlib.repr(value)} where {hint} is needed"
     raise TypeError(message)
 
 
@@ -55,7 +56,7 @@ def list_of(hint: Any, values: Any) -> tuple[Any, ...]:
         TypeError: It is no list, or a part of it has another type.
     """
     if not isinstance(values, list):
-        message = f"{values!r} where a list is needed"
+        message = f"{reprlib.repr(values)} where a list is needed"
         raise TypeError(message)
     return tuple(as_type(hint, value) for value in values)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from BottleneckOODLib.ood.calibration import RED_LEVEL
 
@@ -13,9 +13,13 @@ STATE_WORDS: Mapping[str, str] = {
     "grey": "Could not be assessed",
 }
 STATE_SHAPES: Mapping[str, str] = {"green": "circle", "amber": "triangle", "red": "octagon", "grey": "square"}
+# Told apart by lightness as well as hue, so they stay apart for deuteranopes and in print.
+LIGHT_COLOURS: Mapping[str, str] = {"green": "#2a8f6d", "amber": "#f2b134", "red": "#a3162d", "grey": "#7b8794"}
 CHECK_SIGNS: Mapping[str, str] = {"met": "●", "soft": "▲", "hard": "⬣", "not_assessed": "□"}
 NOT_FOR_CLINICAL_USE = "Not for clinical use"
 DEMONSTRATION = "Demonstration model, trained on generated bodies and two deformed scans. Not for clinical use."
+RESEARCH_USE = "Research use, not for clinical use. Review the mask."
+BATCH_NOTE = "A light tells how like the training cases an image is, not whether its mask is right; review every mask."
 PRELIMINARY = "Preliminary"
 MAP_NOTE = "Distances on this map mean nothing; the light does not come from it."
 MAP_AXIS = "Distances on this map mean nothing"
@@ -42,6 +46,7 @@ PART_REASONS: Mapping[str, str] = {
     "body_layout": "in how the tissues lie in the body (its orientation, or another body part)",
     "mask_shape": "in the size, form or place of the mask",
     "mask_intensity": "in the intensities inside the mask",
+    "output_confidence": "in that the network was less sure of its mask than of theirs",
 }
 PART_QUESTIONS: Mapping[str, str] = {
     "bottleneck": "What the network makes of the image",
@@ -49,11 +54,18 @@ PART_QUESTIONS: Mapping[str, str] = {
     "body_layout": "Place of the tissues in the body",
     "mask_shape": "Size, form and place of the mask",
     "mask_intensity": "Intensities inside the mask",
+    "output_confidence": "How unsure the network was of its mask",
 }
 
 
 def light_sentence(
-    light: str, *, percentile: float | None, p_value: float | None, farthest_part: str | None, reason: str | None
+    light: str,
+    *,
+    percentile: float | None,
+    p_value: float | None,
+    farthest_part: str | None,
+    reason: str | None,
+    beside: str | None = None,
 ) -> str:
     """The one sentence beside the light: what, compared with whom, why, and what to do.
 
@@ -63,11 +75,14 @@ def light_sentence(
         p_value: The calibrated p-value.
         farthest_part: The feature space in which the case is farthest out.
         reason: Sentence of the failed check, or why nothing could be judged.
+        beside: Sentence of a failed check that is not the reason of the light, which would be the same without it.
     """
     word = STATE_WORDS[light]
     if light == "grey":
         why = f": {_clause(reason)}" if reason else ""
         return f"{word}{why}; {_REVIEW[light]}."
+    if percentile is None and beside:
+        reason = reason or beside
     if percentile is None and not reason:
         return f"{word}; {_REVIEW[light]}."
     place = f"more unusual than {percentile:.0f} of 100 training cases" if percentile is not None else ""
@@ -77,8 +92,35 @@ def light_sentence(
         return f"{word}: {_clause(reason)}; {_REVIEW[light]}."
     part = PART_REASONS.get(farthest_part or "", "")
     where = f", most of all {part}" if part else ""
+    if beside:
+        return f"{word}: {_clause(beside)}; also {place}{where}; {_REVIEW[light]}."
     flagged = f"; about {_one_in(p_value)} cases like the training cases look this unusual" if p_value else ""
     return f"{word}: {place}{where}{flagged}; {_REVIEW[light]}."
+
+
+def training_cases(n_cases: int, n_calibrating: int | None = None) -> str:
+    """How many training cases a p-value is held against, and how many more there are.
+
+    Args:
+        n_cases: Cases of the reference.
+        n_calibrating: Those of them that scores are held against; None where that is not known.
+
+    >>> training_cases(159, 150)
+    '150 training cases (9 more, whose mask failed, calibrate nothing)'
+    >>> training_cases(159)
+    '159 training cases'
+    """
+    counted, aside = training_case_counts(n_cases, n_calibrating)
+    return f"{counted} ({aside})" if aside else counted
+
+
+def training_case_counts(n_cases: int, n_calibrating: int | None = None) -> tuple[str, str]:
+    """The two parts of ``training_cases``, where there is no room for both in a line; the second may be empty."""
+    if n_calibrating is None or n_calibrating >= n_cases:
+        return f"{n_cases} training cases", ""
+    aside = n_cases - n_calibrating
+    verb = "calibrates" if aside == 1 else "calibrate"
+    return f"{n_calibrating} training cases", f"{aside} more, whose mask failed, {verb} nothing"
 
 
 def corner_lines(light: str, percentile: float | None) -> tuple[str, str]:
@@ -106,7 +148,10 @@ def expected_dice_sentence(dice: float, low: float, high: float, level: float, n
 
 def nothing_expected_sentence(n_cases: int) -> str:
     """Why no Dice is told of an unusual case: it would be read as its own."""
-    return f"The {n_cases} training cases with a known Dice say too little of a case this unusual; review the mask."
+    return (
+        f"The Dice of {n_cases} training cases is known, whether their mask failed or not, and says too little of a "
+        "case this unusual; review the mask."
+    )
 
 
 def operating_point_sentence(
@@ -140,6 +185,16 @@ def unreachable_levels(attainable_p: float) -> list[str]:
         return []
     least = f"With {round(1 / attainable_p) - 1} training cases no p-value below {attainable_p:.3f} exists"
     return [f"{least}, so the light cannot become red by it; build the reference from more cases."]
+
+
+def missing_spaces(spaces: Collection[str]) -> list[str]:
+    """A sentence for the user where the reference was built before how sure the network is counted."""
+    if "output_confidence" in spaces:
+        return []
+    return [
+        "The reference was built before it counted how sure the network is of its mask, so the light does not know; "
+        "build the reference again."
+    ]
 
 
 def _one_in(p_value: float) -> str:

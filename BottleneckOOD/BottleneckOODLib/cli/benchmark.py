@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from BottleneckOODLib.cli.parsing import add_command, whole_number
+from BottleneckOODLib.cli.parsing import add_command, refuse_both, whole_number
 from BottleneckOODLib.errors import Cancelled, ReferenceSetError
 
 _NOTES = """\
@@ -82,6 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
     from BottleneckOODLib.robustness.store import MeasurementStore  # noqa: PLC0415
     from BottleneckOODLib.robustness.writing import REPORT, write_results  # noqa: PLC0415
 
+    refuse_both(arguments)
     check_writable(arguments.output)
     if arguments.choose is not None:
         check_writable(arguments.choose)

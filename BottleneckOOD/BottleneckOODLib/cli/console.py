@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TextIO
 
-from BottleneckOODLib.assessment.assessment import Assessment
+from BottleneckOODLib.assessment.assessment import Assessment, Memory
 from BottleneckOODLib.assessment.wording import PRELIMINARY, STATE_WORDS
+from BottleneckOODLib.cli.terminal_text import printable
 from BottleneckOODLib.progress import LEFT_OUT, CancelToken, Progress
 
 _WIDTH, _LONGEST_TITLE = 78, 36
@@ -67,6 +68,7 @@ class ConsoleProgress:
 
     def _tell(self, message: str) -> None:
         if message.startswith((PRELIMINARY, LEFT_OUT)):
+            message = printable(message)
             self._stream.write(f"\r{message:<{_WIDTH}}\n" if self._terminal else f"{self._title}: {message}\n")
 
     def done(self) -> None:
@@ -99,8 +101,17 @@ def stopping_on_interrupt() -> Iterator[CancelToken]:
         signal.signal(signal.SIGINT, previous)
 
 
-def show_assessment(assessment: Assessment, where: str, stream: TextIO | None = None) -> None:
-    """Print light, sentence and place of the result."""
+def in_gb(size: int | None) -> str:
+    """Bytes, for people.
+
+    >>> in_gb(1_530_000_000), in_gb(None)
+    ('1.53 GB', 'not known')
+    """
+    return "not known" if size is None else f"{size / 1e9:.2f} GB"
+
+
+def show_assessment(assessment: Assessment, where: str, stream: TextIO | None = None, *, details: bool = False) -> None:
+    """Print light, sentence and place of the result; with ``details`` what was measured beside it, too."""
     out = stream or sys.stdout
     encoding = getattr(out, "encoding", None) or "ascii"
     sign = _SIGNS[assessment.light]
@@ -109,10 +120,31 @@ def show_assessment(assessment: Assessment, where: str, stream: TextIO | None = 
     except UnicodeEncodeError:
         sign = {"green": "o", "amber": "^", "red": "#", "grey": "-"}[assessment.light]
     lines = [f"{sign} {assessment.case_id}: {STATE_WORDS[assessment.light]}", f"  {assessment.sentence}"]
-    lines += [f"  - {c.message}" for c in assessment.checks if c.state in ("soft", "hard") and not c.calibrated]
+    failed = [c for c in assessment.checks if c.state in ("soft", "hard") and c.name not in assessment.parts]
+    lines += [f"  - {c.message}" for c in failed if c.message[1:].rstrip(".") not in assessment.sentence]
     lines += [f"  {sentence}" for sentence in (assessment.outcome.sentences if assessment.outcome else ())]
     lines += [f"  note: {warning}" for warning in assessment.warnings]
     seconds = assessment.timings_s.get("total", 0.0)
-    lines.append(f"  liver {assessment.volume_ml:.0f} ml, {seconds:.1f} s on {assessment.device}; {where}")
+    lines += _details(assessment) if details else []
+    memory = _memory(assessment.peak_memory)
+    lines.append(f"  liver {assessment.volume_ml:.0f} ml, {seconds:.1f} s on {assessment.device}{memory}; {where}")
     # A letter that the console lacks is shown by its code.
-    print("\n".join(lines).encode(encoding, "backslashreplace").decode(encoding), file=out)
+    print(printable("\n".join(lines)).encode(encoding, "backslashreplace").decode(encoding), file=out)
+
+
+def _memory(peak: Memory | None) -> str:
+    if peak is None or peak.process_bytes is None:
+        return ""
+    card = "" if peak.card_bytes is None else f", {in_gb(peak.card_bytes)} of the card"
+    return f", peak memory {in_gb(peak.process_bytes)}{card}"
+
+
+def _details(assessment: Assessment) -> list[str]:
+    """Seconds of each step, and how far the members of an ensemble disagree."""
+    steps = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in assessment.timings_s.items() if name != "total")
+    named = {"mirroring": "mirrored windows", "folds": "folds"}
+    shares = [
+        f"{named.get(name, name)} disagree by {share:.3f} (1 - mean Dice of each two masks; no part of the light)"
+        for name, share in assessment.disagreement.items()
+    ]
+    return [f"  steps: {steps}", *(f"  {share}" for share in shares or ["the model mirrors nothing and has one fold"])]

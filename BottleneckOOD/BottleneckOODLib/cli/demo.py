@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from pathlib import Path
 
@@ -29,9 +28,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Assess both samples, one usual and one unusual, replacing the results of an earlier demo."""
     from BottleneckOODLib.assessment.wording import DEMONSTRATION  # noqa: PLC0415 - keeps --help fast
     from BottleneckOODLib.atomic_folder import check_writable  # noqa: PLC0415
-    from BottleneckOODLib.cli.console import ConsoleProgress, show_assessment, stopping_on_interrupt  # noqa: PLC0415
+    from BottleneckOODLib.cli.console import ConsoleProgress, in_gb, show_assessment, stopping_on_interrupt  # noqa: PLC0415
     from BottleneckOODLib.imaging.reading import case_id_of  # noqa: PLC0415
     from BottleneckOODLib.logic import BottleneckOODLogic  # noqa: PLC0415
+    from BottleneckOODLib.model.peak_memory import process_peak_bytes  # noqa: PLC0415
     from BottleneckOODLib.resources import resource_folder  # noqa: PLC0415
 
     started = time.monotonic()
@@ -46,16 +46,6 @@ def run(arguments: argparse.Namespace) -> int:
             finally:
                 progress.done()
             show_assessment(assessment, f"see {folder / 'overview.png'}")
-    print(f"{time.monotonic() - started:.1f} s in all, peak memory {_peak_memory_mb()}")
+    print(f"{time.monotonic() - started:.1f} s in all, peak memory {in_gb(process_peak_bytes())}")
     print(DEMONSTRATION)
     return 0
-
-
-def _peak_memory_mb() -> str:
-    try:
-        import resource  # noqa: PLC0415 - not on Windows
-    except ImportError:
-        return "not measured on this system"
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Linux counts in KiB, macOS in bytes.
-    return f"{peak / (2**20 if sys.platform == 'darwin' else 2**10):.0f} MB"

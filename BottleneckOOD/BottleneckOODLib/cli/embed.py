@@ -6,7 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from BottleneckOODLib.cli.assess import add_trust_option, reader
 from BottleneckOODLib.cli.parsing import add_command
+from BottleneckOODLib.cli.terminal_text import say
 from BottleneckOODLib.errors import Cancelled
 
 _MOST_LINES = 20
@@ -42,6 +44,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     )
     parser.add_argument("--logits", action="store_true", help="also the logits, in half precision; they are large")
     parser.add_argument("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps")
+    add_trust_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -55,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     from BottleneckOODLib.reference_cases import listed_cases  # noqa: PLC0415
 
     check_writable(arguments.output)
-    cases = listed_cases(arguments.cases)
+    cases = listed_cases(arguments.cases, read=reader(trusted=arguments.trust_files))
     logic = BottleneckOODLogic(arguments.model, None, arguments.device)
     progress = ConsoleProgress("embed")
     with stopping_on_interrupt() as cancel:
@@ -88,6 +91,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _list(title: str, lines: tuple[str, ...]) -> None:
     for line in lines[:_MOST_LINES]:
-        print(f"  {title}: {line}")
+        say(f"  {title}: {line}")
     if len(lines) > _MOST_LINES:
         print(f"  and {len(lines) - _MOST_LINES} more")

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from BottleneckOODLib.cli.parsing import add_command, positive_number, whole_number
+from BottleneckOODLib.cli.parsing import add_command, positive_number, refuse_both, whole_number
 from BottleneckOODLib.errors import Cancelled, EvaluationError
 
 # As evaluation/settings.py has them, which would make --help slow; a test compares.
@@ -163,6 +163,7 @@ def run(arguments: argparse.Namespace) -> int:
     from BottleneckOODLib.model.tensor_reading import read_tensor  # noqa: PLC0415
     from BottleneckOODLib.ood.pyod_adapter import PyODDetector  # noqa: PLC0415
 
+    refuse_both(arguments)
     check_writable(arguments.output)
     named = [one[0] for one in arguments.features or ()]
     if len(set(named)) < len(named):

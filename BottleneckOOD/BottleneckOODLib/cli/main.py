@@ -4,17 +4,33 @@ from __future__ import annotations
 
 import argparse
 import io
+import logging
 import os
 import sys
 import traceback
 from collections.abc import Sequence
 
-from BottleneckOODLib.cli import assess, benchmark, completion, demo, embed, evaluate, model, reference, review, triage
-from BottleneckOODLib.errors import Cancelled, UserError
+from BottleneckOODLib.cli import (
+    assess,
+    benchmark,
+    completion,
+    demo,
+    embed,
+    evaluate,
+    export_dicom,
+    model,
+    reference,
+    review,
+    triage,
+)
+from BottleneckOODLib.cli.parsing import SentenceParser
+from BottleneckOODLib.cli.terminal_text import complain
+from BottleneckOODLib.errors import Cancelled, ProgramFault, UserError
 from BottleneckOODLib.version import __version__
 
 DONE, FAILED, WRONG_INPUT, STOPPED = 0, 1, 2, 130
-VERBS = (demo, assess, model, reference, embed, evaluate, benchmark, triage, review, completion)
+_LONGEST_SHOWN = 100
+VERBS = (demo, assess, export_dicom, model, reference, embed, evaluate, benchmark, triage, review, completion)
 
 _DESCRIPTION = """\
 Segments the liver and tells how unusual the case is among the training cases, by the distance of the network's
@@ -30,7 +46,7 @@ exit codes: 0 done, whatever the light; 2 the input was wrong; 130 stopped; 1 a 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of every verb."""
-    parser = argparse.ArgumentParser(
+    parser = SentenceParser(
         prog="bottleneck-ood",
         description=_DESCRIPTION,
         epilog=_EPILOG,
@@ -57,27 +73,53 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = argparse.Namespace(debug=False)
     try:
         build_parser().parse_args(arguments, parsed)
+        if parsed.debug:
+            logging.basicConfig()
         code = int(parsed.run(parsed))
         sys.stdout.flush()
         return code
     except UserError as error:
-        print(f"bottleneck-ood: {error}", file=sys.stderr)
+        complain(error)
         return WRONG_INPUT
     except (Cancelled, KeyboardInterrupt):
         print("bottleneck-ood: stopped; nothing half-done was saved.", file=sys.stderr)
         return STOPPED
     except BrokenPipeError:
-        # Who read the output has seen enough; Python's own flush at the end must not complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Who read the output has seen enough.
+        _print_no_more()
         return DONE
     except Exception as error:
         if parsed.debug:
             traceback.print_exc()
-        print(
-            f"bottleneck-ood: a fault of the program ({type(error).__name__}); run again with --debug and report it.",
-            file=sys.stderr,
-        )
-        return FAILED
+        return _told(error)
+
+
+def _told(error: Exception) -> int:
+    """Say what nobody foresaw; gives the exit code."""
+    if isinstance(error, OSError):
+        # What the system refuses is no fault of the program: a name that is too long, a full disk below the output.
+        named = f"The file {_shortened(error.filename)}" if error.filename else "A file, or what is printed,"
+        complain(f"{named} cannot be used ({error.strerror or error}); check the path, its permissions and free space.")
+        _print_no_more()
+        return WRONG_INPUT
+    if isinstance(error, ProgramFault):
+        complain(error)
+    else:
+        complain(f"a fault of the program ({type(error).__name__}); run again with --debug and report it.")
+    return FAILED
+
+
+def _print_no_more() -> None:
+    """Python's own flush at the end must not complain of an output that takes nothing more."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _shortened(name: object) -> str:
+    text = os.fsdecode(name) if isinstance(name, str | bytes) else str(name)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
 if __name__ == "__main__":

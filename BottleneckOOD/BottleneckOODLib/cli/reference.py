@@ -1,4 +1,4 @@
-"""``bottleneck-ood reference``: build, show and list the references that cases are compared with."""
+"""``bottleneck-ood reference``: build, extend, show and list the references that cases are compared with."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from BottleneckOODLib.cli.parsing import add_command
 from BottleneckOODLib.cli.reference_build import add_build
-from BottleneckOODLib.cli.reference_card import card_rows
+from BottleneckOODLib.cli.reference_card import card_rows, counted_cases
+from BottleneckOODLib.cli.reference_extend import add_extend
 from BottleneckOODLib.errors import InputError, ReferenceSetError
 
 if TYPE_CHECKING:
@@ -20,11 +21,12 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser = add_command(
         verbs,
         "reference",
-        "build, show or list references",
+        "build, extend, show or list references",
         ["bottleneck-ood reference list", "bottleneck-ood reference show demo"],
     )
     actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
     add_build(actions)
+    add_extend(actions)
     show = add_command(
         actions,
         "show",
@@ -47,7 +49,7 @@ def run_show(arguments: argparse.Namespace) -> int:
     reference = Reference.load(find_reference(arguments.reference))
     for key, value in card_rows(reference).items():
         print(f"{key + ':':22s} {value}")
-    for warning in unreachable_levels(1 / (len(reference.cases) + 1)):
+    for warning in unreachable_levels(1 / (int(reference.calibrating.sum()) + 1)):
         print(f"{'note:':22s} {warning}")
     if arguments.by is not None:
         print(_dice_by(arguments.by, reference.cases))
@@ -65,7 +67,7 @@ def run_list(_arguments: argparse.Namespace) -> int:
         except ReferenceSetError as error:
             print(f"{name:16s} {error}")
             continue
-        print(f"{name:16s} {len(reference.cases)} cases, made by model {reference.model_fingerprint[:8]}")
+        print(f"{name:16s} {counted_cases(reference)}, made by model {reference.model_fingerprint[:8]}")
     return 0
 
 

@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from BottleneckOODLib.cli.assess import add_trust_option, reader
 from BottleneckOODLib.cli.parsing import add_command, whole_number
+from BottleneckOODLib.cli.terminal_text import say
 from BottleneckOODLib.errors import Cancelled, InputError, ReferenceSetError
 
 if TYPE_CHECKING:
@@ -108,6 +110,7 @@ def add_build(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     build.add_argument("--output", required=True, type=Path, metavar="R", help="the reference folder to make")
     build.add_argument("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps")
     build.add_argument("--overwrite", action="store_true", help="replace a reference that exists already")
+    add_trust_option(build)
     build.set_defaults(run=run_build)
 
 
@@ -119,6 +122,9 @@ def run_build(arguments: argparse.Namespace) -> int:
     from BottleneckOODLib.logic import BottleneckOODLogic  # noqa: PLC0415
 
     output: Path = arguments.output
+    if output.name in ("", ".."):
+        message = f"The output {output} has no name of its own; name a folder to be made, such as my-reference."
+        raise InputError(message)
     check_writable(output)
     if output.exists() and not arguments.overwrite:
         message = f"The folder {output} exists already and was kept; choose another, or add --overwrite."
@@ -127,7 +133,7 @@ def run_build(arguments: argparse.Namespace) -> int:
     cases, count = _cases(arguments)
     known = _known_dice(arguments.performance, cases)
     partial = output.with_name(f"{output.name}.partial")
-    with stopping_on_interrupt() as cancel, _telling_what_is_kept(partial):
+    with stopping_on_interrupt() as cancel, telling_what_is_kept(partial):
         progress = ConsoleProgress("reference build")
         reference = logic.build_reference(
             arguments.name or output.name,
@@ -164,7 +170,9 @@ def _cases(arguments: argparse.Namespace) -> tuple[Sequence[CaseForReference], i
         generated = list(generated_cases(arguments.generated, arguments.seed, arguments.data))
         return generated, len(generated)
     choice = None if arguments.label is None else LabelChoice.parse(arguments.label)
-    listed = listed_cases(arguments.cases, arguments.labels, choice)
+    listed = listed_cases(
+        arguments.cases, arguments.labels, choice, reader(trusted=arguments.trust_files)
+    )
     check_names_and_count([case.case_id for case in listed])
     labelled = sum(case.labelled for case in listed)
     if choice is not None and not labelled:
@@ -197,7 +205,8 @@ def _a_dice(text: str) -> float:
 
 
 @contextmanager
-def _telling_what_is_kept(partial: Path) -> Iterator[None]:
+def telling_what_is_kept(partial: Path) -> Iterator[None]:
+    """Tell where the measured cases are when the run is stopped."""
     try:
         yield
     except (Cancelled, KeyboardInterrupt):
@@ -214,7 +223,7 @@ def _tell(saved: Reference, output: Path) -> None:
     left_out = saved.settings.get("left_out", [])
     print(f"The reference of {len(saved.cases)} cases lies in {output}; {len(left_out)} could not be used.")
     for line in left_out[:_MOST_LINES]:
-        print(f"  {line}")
+        say(f"  {line}")
     if len(left_out) > _MOST_LINES:
         print(f"  and {len(left_out) - _MOST_LINES} more")
     if saved.outcomes is not None and any(case.dice is not None for case in saved.cases):

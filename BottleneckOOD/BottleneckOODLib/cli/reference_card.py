@@ -27,9 +27,10 @@ def card_rows(reference: Reference) -> dict[str, str]:
     return {
         "name": reference.name,
         "intended use": _intended_use(reference.model_fingerprint),
-        "cases": f"{len(cases)} ({len(settings.get('left_out', ()))} could not be used)",
+        "cases": f"{counted_cases(reference)}; {len(settings.get('left_out', ()))} could not be used",
         **population_rows(cases),
-        "smallest p-value": f"{1 / (len(cases) + 1):.4f}",
+        "failed mask": _failed_mask(reference),
+        "smallest p-value": f"{1 / (int(reference.calibrating.sum()) + 1):.4f}",
         "levels": ", ".join(f"{name} {level}" for name, level in settings["levels"].items()),
         "pooling": str(settings["pooling"]),
         "detector": _in_words(settings["detector_choice"]),
@@ -40,6 +41,7 @@ def card_rows(reference: Reference) -> dict[str, str]:
         f"at least 0.9 in {100 * fmean(d >= GOOD_DICE for d in outcomes):.0f}%, known for {len(outcomes)}",
         **outcome_rows(reference.outcomes),
         "built": str(settings.get("built", "not kept")),
+        **version_rows(settings.get("versions", ())),
         "made by model": reference.model_fingerprint,
         "fingerprint": reference.fingerprint,
     }
@@ -67,17 +69,34 @@ def outcome_rows(outcomes: Outcomes | None) -> dict[str, str]:
     point, expected = outcomes.operating_point, outcomes.expected_dice
     if point is not None:
         rows["operating point"] = (
-            f"score {point.threshold:.2f} catches {point.n_failed_beyond} of {point.n_failed} cases with a Dice of "
-            f"{point.failure_dice:g} or less, and {point.n_other_beyond} of {point.n_other} others (chosen on them)"
+            f"score {point.threshold:.2f} catches {point.n_failed_beyond} of {point.n_failed} training cases with a "
+            f"Dice of {point.failure_dice:g} or less, and {point.n_other_beyond} of {point.n_other} others "
+            "(chosen on them)"
         )
     if expected is not None:
         rows["expected Dice"] = (
             f"{min(expected.dice):.2f} to {max(expected.dice):.2f} by score, +/- {expected.margin:.2f} for "
-            f"{100 * expected.level:.0f}% of cases like its own ({expected.n_cases} with a known Dice)"
+            f"{100 * expected.level:.0f}% of cases like its own ({expected.n_cases} training cases with a known Dice)"
         )
     for reason in outcomes.reasons:
         name, _, why = reason.partition(": ")
-        rows["operating point" if "operating" in name else "expected Dice"] = f"none: {why.rstrip('.')}"
+        told = why.rstrip(".").replace(" cases with a known Dice ", " training cases with a known Dice ")
+        rows["operating point" if "operating" in name else "expected Dice"] = f"none: {told}"
+    return rows
+
+
+def version_rows(steps: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """From which version it was made, step by step, the latest first."""
+    rows = {}
+    for number, step in enumerate(reversed(steps)):
+        who = ", ".join(step.get("readers", ())) or (f"{step['n_readers']} reader" + "s" * (step["n_readers"] != 1))
+        key = "extends" if number == 0 else f"  {number} before that"
+        rows[key] = (
+            f"{step['parent_name']} ({step['parent'][:8]}) by {step['n_added']} cases that {who} rated "
+            f"{' or '.join(step['ratings'])}, {step['made']}"
+        )
+        if step.get("against"):
+            rows[f"{key}, although"] = " ".join(step["against"])
     return rows
 
 
@@ -91,6 +110,19 @@ def _counts(values: Sequence[str]) -> str:
         parts.append(f"{len(known) - _MOST_KINDS} other kinds")
     unknown = len(values) - known.total()
     return ", ".join([*parts, f"not known {unknown}"] if unknown else parts)
+
+
+def counted_cases(reference: Reference) -> str:
+    """How many cases calibrate, and how many more there are."""
+    from BottleneckOODLib.assessment.wording import training_cases  # noqa: PLC0415 - keeps --help fast
+
+    return training_cases(len(reference.cases), int(reference.calibrating.sum()))
+
+
+def _failed_mask(reference: Reference) -> str:
+    if reference.failure_dice is None:
+        return "not told apart; all cases calibrate, because the reference was built before failed masks were left out"
+    return f"Dice of {reference.failure_dice:g} or less"
 
 
 def _intended_use(model_fingerprint: str) -> str:
@@ -112,5 +144,9 @@ def _in_words(choice: Mapping[str, Any]) -> str:
     name = {"md": "shrunk Mahalanobis distance"}.get(str(choice["detector"]), str(choice["detector"]))
     if choice.get("auroc") is None:
         return f"{name} ({choice['reason']})"
-    failures = f"{choice['n_failed']} cases with a {choice['failure']}"
-    return f"{name}, AUROC {choice['auroc']} for {failures} ({choice['reason']})"
+    where = str(choice.get("chosen_on", "the reference's own cases, each left out"))
+    n_failed, n_good = int(choice["n_failed"]), int(choice["n_good"])
+    return (
+        f"{name}, by AUROC {choice['auroc']} on {where}: {n_failed} of those {n_failed + n_good} images failed "
+        f"({choice['failure']}); {choice['reason']}"
+    )

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import os
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from BottleneckOODLib.cli.parsing import add_command, share, whole_number
-from BottleneckOODLib.errors import InputError, StoreError
+from BottleneckOODLib.cli import review_session
+from BottleneckOODLib.cli.parsing import add_command
+from BottleneckOODLib.cli.review_options import (
+    CLAIM_NOTE,
+    add_queue_options,
+    add_reader,
+    add_store,
+    named_reader,
+    opened,
+    reader_of,
+    wish_of,
+)
+from BottleneckOODLib.cli.terminal_text import printable, say
 
-if TYPE_CHECKING:
-    from BottleneckOODLib.triage.store import Store
-    from BottleneckOODLib.triage.worklist import Waiting
-
-READER_VARIABLE = "BOTTLENECK_OOD_READER"
 # As assessment/decision.py has them, which would make --help slow; a test compares.
 RATINGS = ("accept", "minor_edit", "major_edit", "reject", "bad_image")
 REASONS = ("liver_missing", "other_tissue", "contour_off", "image_quality", "other_image", "mask_fits")
-LIGHTS = ("green", "amber", "red", "grey")
+_TO_SEE = "To see it, add --reader with your name; that you have seen it is taken down."
 _REASON_HELP = f"why: {', '.join(REASONS)}; may be given several times"
-_CLAIM = "A case that you are given is kept from other readers for half an hour."
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -34,25 +36,29 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     )
     actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
     _add_next(actions)
+    review_session.add_parser(actions)
     show = add_command(
         actions,
         "show",
         "show what is known of a case, and every decision on it",
-        ["bottleneck-ood review show ct --store triage.db"],
+        ["bottleneck-ood review show case-14fb10c4cac0 --store triage.db --reader AB"],
+        notes="What you see is taken down under your name. Without one, the light of a case that somebody is to rate "
+        "before seeing it stays hidden.",
     )
     show.add_argument("case", metavar="CASE", help="name of the case")
-    _add_store(show)
+    add_store(show)
+    add_reader(show)
     show.set_defaults(run=run_show)
     _add_decide(actions)
     undo = add_command(
         actions,
         "undo",
         "withdraw your last rating of a case; the rating stays in the record",
-        ["bottleneck-ood review undo ct --store triage.db --reader AB"],
+        ["bottleneck-ood review undo case-14fb10c4cac0 --store triage.db --reader AB"],
     )
     undo.add_argument("case", metavar="CASE", help="name of the case")
-    _add_store(undo)
-    _add_reader(undo)
+    add_store(undo)
+    add_reader(undo)
     undo.add_argument("--note", default="", metavar="TEXT", help="why")
     undo.set_defaults(run=run_undo)
     agreement = add_command(
@@ -61,7 +67,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "how far the readers agree, with each other and with the light",
         ["bottleneck-ood review agreement --store triage.db"],
     )
-    _add_store(agreement)
+    add_store(agreement)
     agreement.set_defaults(run=run_agreement)
     export = add_command(
         actions,
@@ -69,7 +75,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "write every decision as a table",
         ["bottleneck-ood review export --store triage.db --output decisions.csv"],
     )
-    _add_store(export)
+    add_store(export)
     export.add_argument("--output", required=True, type=Path, metavar="FILE", help="ends in .csv, .json or .parquet")
     export.add_argument("--overwrite", action="store_true", help="replace an existing file")
     export.set_defaults(run=run_export)
@@ -77,16 +83,10 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 def run_next(arguments: argparse.Namespace) -> int:
     """Give the reader the next case."""
-    from BottleneckOODLib.triage.worklist import Wish, Worklist  # noqa: PLC0415 - keeps --help fast
+    from BottleneckOODLib.triage.rating import next_case  # noqa: PLC0415 - keeps --help fast
 
-    wish = Wish(
-        light=arguments.light or "",
-        search=arguments.search,
-        readings=arguments.readings,
-        green_share=arguments.green_share,
-    )
-    with _opened(arguments) as store:
-        waiting = Worklist(store).claim_next(arguments.reader or _reader(), wish, blind=arguments.blind)
+    with opened(arguments) as store:
+        waiting = next_case(store, reader_of(arguments), wish_of(arguments), blind=arguments.blind)
         if waiting is None:
             print("No case waits for you; look at all of them with: bottleneck-ood triage status")
             return 0
@@ -95,93 +95,92 @@ def run_next(arguments: argparse.Namespace) -> int:
     if waiting.claimed_blind:
         print("  The light is hidden until you have rated the mask.")
     else:
-        print(f"  {waiting.sentence}")
-    print(f"  image:  {places[0].path}")
+        say(f"  {waiting.sentence}")
+    print(f"  image:  {printable(places[0].path)}")
     if waiting.folder:
         print(f"  result: {waiting.folder}")
     return 0
 
 
 def run_show(arguments: argparse.Namespace) -> int:
-    """Show a case; a reader who was to rate it first has seen it then, which is taken down."""
+    """Show a case; that a named reader has seen its light is taken down, and an unnamed one is told no hidden light."""
     from BottleneckOODLib.assessment.decision import decision_words  # noqa: PLC0415 - keeps --help fast
     from BottleneckOODLib.triage.decisions import StoredDecisions  # noqa: PLC0415
+    from BottleneckOODLib.triage.rating import is_held  # noqa: PLC0415
     from BottleneckOODLib.triage.worklist import Worklist  # noqa: PLC0415
 
-    with _opened(arguments) as store:
-        work = Worklist(store)
-        waiting = work.at(arguments.case)
-        log = StoredDecisions(store).decisions_of(arguments.case)
-        if waiting is not None and waiting.claimed_blind:
-            work.reveal(arguments.case, waiting.claimed_by)
+    reader = named_reader(arguments)
+    with opened(arguments) as store:
+        waiting = Worklist(store).show(arguments.case, reader)
+        log, places = StoredDecisions(store).decisions_of(arguments.case), store.places_of(arguments.case)
+    hidden = waiting is not None and waiting.claimed_blind and not reader
     if waiting is None:
         print(f"{arguments.case}: not assessed yet")
     else:
-        print(f"{waiting.case_id}: {waiting.light}\n  {waiting.sentence}")
-        print(f"  {waiting.readings} reading(s)" + (f", being read by {waiting.claimed_by}" if _held(waiting) else ""))
-        if waiting.folder:
-            print(f"  result: {waiting.folder}")
+        if hidden:
+            print(f"{waiting.case_id}\n  The light is hidden: {waiting.claimed_by} rates the mask first. {_TO_SEE}")
+        else:
+            say(f"{waiting.case_id}: {waiting.light}\n  {waiting.sentence}")
+        print(f"  image:   {printable(places[0].path)}")
+        held = f", being read by {waiting.claimed_by}" if is_held(waiting) else ""
+        print(f"  {waiting.readings} reading(s){held}")
+        for what, path in _files_of(waiting.folder, hidden=hidden).items():
+            print(f"  {what + ':':8s} {path}")
     standing = {row.decision_id for row in log.standing}
-    for row in log.decisions:
+    # What others said of the case tells the light too.
+    for row in () if hidden else log.decisions:
         withdrawn = row.rating != "withdrawn" and row.decision_id not in standing
-        print(f"  {decision_words(row, withdrawn=withdrawn)}")
+        say(f"  {decision_words(row, withdrawn=withdrawn)}")
     for sentence in log.damage:
-        print(f"  note: {sentence}")
+        say(f"  note: {sentence}")
     return 0
+
+
+def _files_of(folder: str, *, hidden: bool) -> dict[str, Path]:
+    """The folder of a result, and what there is to look at in it; nothing where the case has none."""
+    from BottleneckOODLib.assessment.assessment import OVERVIEW_FILE, THUMBNAIL_FILE  # noqa: PLC0415 - as above
+    from BottleneckOODLib.assessment.record import SEGMENTATION_FILE  # noqa: PLC0415
+
+    if not folder:
+        return {}
+    files = {"result": Path(folder)}
+    # The overview tells the light; the small picture does not.
+    named = {"picture": THUMBNAIL_FILE if hidden else OVERVIEW_FILE, "mask": SEGMENTATION_FILE}
+    return files | {what: Path(folder) / name for what, name in named.items() if (Path(folder) / name).is_file()}
 
 
 def run_decide(arguments: argparse.Namespace) -> int:
     """Keep a rating; what the reader had been shown is known from how the case was given."""
-    from BottleneckOODLib.assessment.decision import decide, decision_words, shown_of  # noqa: PLC0415
-    from BottleneckOODLib.triage.decisions import StoredDecisions, reader_name  # noqa: PLC0415
+    from BottleneckOODLib.assessment.decision import decision_words  # noqa: PLC0415 - keeps --help fast
+    from BottleneckOODLib.triage.rating import rate  # noqa: PLC0415
     from BottleneckOODLib.triage.worklist import Worklist  # noqa: PLC0415
 
-    reader = reader_name(arguments.reader or _reader())
-    with _opened(arguments) as store:
-        work = Worklist(store)
-        assessment, waiting = store.assessment_of(arguments.case), work.at(arguments.case)
-        if assessment is None or waiting is None:
-            message = f"The case {arguments.case} has no assessment, so there is no mask to rate."
-            raise StoreError(message)
-        if _held(waiting) and waiting.claimed_by != reader:
-            message = f"The case {arguments.case} is being read by {waiting.claimed_by}; take another one."
-            raise StoreError(message)
-        mine = waiting.claimed_by == reader
-        hidden = mine and waiting.claimed_blind
-        row = decide(
-            assessment,
+    with opened(arguments) as store:
+        row = rate(
+            store,
+            arguments.case,
             arguments.rating,
-            reader=reader,
+            reader=reader_of(arguments),
             reasons=arguments.reason or (),
             note=arguments.note,
-            seconds=max(0.0, time.time() - waiting.claimed_at) if mine else 0.0,
-            blind_first=hidden,
-            shown=None if hidden else shown_of(assessment),
         )
-        StoredDecisions(store).add(row)
-    print(f"{arguments.case}: {decision_words(row)}")
-    if hidden:
-        print(f"  The light is {waiting.light}: {waiting.sentence}")
+        waiting = Worklist(store).at(arguments.case)
+    say(f"{arguments.case}: {decision_words(row)}")
+    if row.blind_first and waiting is not None:
+        say(f"  The light is {waiting.light}: {waiting.sentence}")
     return 0
 
 
 def run_undo(arguments: argparse.Namespace) -> int:
     """Withdraw the reader's last standing rating."""
-    from BottleneckOODLib.assessment.decision import RATING_WORDS, shown_of, withdraw  # noqa: PLC0415 - keeps --help fast
-    from BottleneckOODLib.triage.decisions import StoredDecisions, reader_name  # noqa: PLC0415
+    from BottleneckOODLib.assessment.decision import RATING_WORDS  # noqa: PLC0415 - keeps --help fast
+    from BottleneckOODLib.triage.rating import undo  # noqa: PLC0415
 
-    reader = reader_name(arguments.reader or _reader())
-    with _opened(arguments) as store:
-        decisions = StoredDecisions(store)
-        mine = [row for row in decisions.decisions_of(arguments.case).standing if reader_name(row.reader) == reader]
-        if not mine:
-            message = f"There is no rating of {arguments.case} by {reader} to withdraw."
-            raise StoreError(message)
-        assessment = store.assessment_of(arguments.case)
-        shown = None if assessment is None else shown_of(assessment)
-        decisions.add(withdraw(mine[-1], reader=reader, note=arguments.note, shown=shown))
-    now = f'your rating "{RATING_WORDS[mine[-2].rating]}" stands' if len(mine) > 1 else "the case waits for you again"
-    print(f'{arguments.case}: "{RATING_WORDS[mine[-1].rating]}" by {reader} is withdrawn; {now}.')
+    reader = reader_of(arguments)
+    with opened(arguments) as store:
+        withdrawn, stands = undo(store, arguments.case, reader=reader, note=arguments.note)
+    now = "the case waits for you again" if stands is None else f'your rating "{RATING_WORDS[stands.rating]}" stands'
+    print(f'{arguments.case}: "{RATING_WORDS[withdrawn.rating]}" by {withdrawn.reader} is withdrawn; {now}.')
     return 0
 
 
@@ -190,14 +189,18 @@ def run_agreement(arguments: argparse.Namespace) -> int:
     from BottleneckOODLib.triage.agreement import agreements, readings  # noqa: PLC0415 - keeps --help fast
     from BottleneckOODLib.triage.decisions import StoredDecisions  # noqa: PLC0415
 
-    with _opened(arguments) as store:
+    with opened(arguments) as store:
         logs = [log for _, log in StoredDecisions(store).all()]
     counts = readings(logs)
-    print(f"{counts.n_ratings} ratings stand, {counts.n_withdrawn} were withdrawn.")
+    print(f"Ratings that stand: {counts.n_ratings}; withdrawn: {counts.n_withdrawn}.")
     print("  " + ", ".join(f"{n} {name}" for name, n in counts.by_rating.items()))
     if counts.n_ratings:
         print(f"  {counts.n_overruling} overrule the light that was seen; {counts.n_blind} came before it was seen.")
-        print(f"  median {counts.seconds:.0f} s a case")
+        untimed = "" if counts.n_timed == counts.n_ratings else f" (of the {counts.n_timed} whose time is known)"
+        if counts.seconds is None:
+            print("  no time is known: a case's time begins when review next or review session gives it")
+        else:
+            print(f"  median {counts.seconds:.0f} s a case{untimed}")
     for pair in agreements(logs):
         kappa = "kappa not defined" if pair.kappa is None else f"kappa {pair.kappa:.2f}"
         print(f"  {' and '.join(pair.readers)}: the same rating in {pair.same} of {pair.n_cases} cases, {kappa}")
@@ -209,10 +212,10 @@ def run_export(arguments: argparse.Namespace) -> int:
     from BottleneckOODLib.triage.decisions import StoredDecisions  # noqa: PLC0415 - keeps --help fast
     from BottleneckOODLib.triage.export import decision_rows, write_table  # noqa: PLC0415
 
-    with _opened(arguments) as store:
-        rows = decision_rows(StoredDecisions(store).all())
+    with opened(arguments) as store:
+        rows = decision_rows(StoredDecisions(store).all(), store.result_folders)
     write_table(rows, arguments.output, overwrite=arguments.overwrite)
-    print(f"{len(rows)} decisions lie in {arguments.output}.")
+    print(f"Decisions in {arguments.output}: {len(rows)}.")
     return 0
 
 
@@ -225,27 +228,11 @@ def _add_next(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
             "bottleneck-ood review next --store triage.db --reader AB",
             "bottleneck-ood review next --store triage.db --reader AB --blind --readings 2 --green-share 0.1",
         ],
-        notes=_CLAIM,
+        notes=CLAIM_NOTE,
     )
-    _add_store(parser)
-    _add_reader(parser)
-    parser.add_argument("--blind", action="store_true", help="rate the mask first, then see the light")
-    parser.add_argument("--light", choices=LIGHTS, help="cases of this light alone")
-    parser.add_argument("--search", default="", metavar="TEXT", help="cases whose name holds this")
-    parser.add_argument(
-        "--readings",
-        type=whole_number("--readings", least=1),
-        default=1,
-        metavar="N",
-        help="how many readers each case needs (default: 1)",
-    )
-    parser.add_argument(
-        "--green-share",
-        type=share("--green-share"),
-        default=1.0,
-        metavar="S",
-        help="which share of the green cases is read, 0 to 1 (default: 1)",
-    )
+    add_store(parser)
+    add_reader(parser)
+    add_queue_options(parser)
     parser.set_defaults(run=run_next)
 
 
@@ -255,44 +242,16 @@ def _add_decide(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "decide",
         "rate the mask of a case",
         [
-            "bottleneck-ood review decide ct --store triage.db --reader AB --rating minor_edit",
-            "bottleneck-ood review decide ct --store triage.db --reader AB --rating reject --reason other_tissue",
+            "bottleneck-ood review decide case-14fb10c4cac0 --store triage.db --reader AB --rating minor_edit",
+            "bottleneck-ood review decide case-14fb10c4cac0 --store triage.db --reader AB --rating reject "
+            "--reason other_tissue",
         ],
         notes="Overruling the light that you have seen needs a reason or a note.",
     )
     parser.add_argument("case", metavar="CASE", help="name of the case")
-    _add_store(parser)
-    _add_reader(parser)
+    add_store(parser)
+    add_reader(parser)
     parser.add_argument("--rating", required=True, choices=RATINGS, help="what is to be done with the mask")
     parser.add_argument("--reason", action="append", choices=REASONS, metavar="KEY", help=_REASON_HELP)
     parser.add_argument("--note", default="", metavar="TEXT", help="why, in your own words")
     parser.set_defaults(run=run_decide)
-
-
-def _add_store(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--store", required=True, metavar="URL", help="a file (SQLite), or a PostgreSQL URL")
-
-
-def _add_reader(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--reader", metavar="NAME", help=f"your name or initials (default: the variable {READER_VARIABLE})"
-    )
-
-
-def _reader() -> str:
-    name = os.environ.get(READER_VARIABLE, "")
-    if not name.strip():
-        message = f"A reader needs a name; add --reader, or set the variable {READER_VARIABLE}."
-        raise InputError(message)
-    return name
-
-
-def _opened(arguments: argparse.Namespace) -> Store:
-    from BottleneckOODLib.cli.triage import existing  # noqa: PLC0415 - keeps --help fast
-    from BottleneckOODLib.triage.store import Store  # noqa: PLC0415
-
-    return Store(existing(arguments.store))
-
-
-def _held(waiting: Waiting) -> bool:
-    return bool(waiting.claimed_by) and waiting.claimed_until > time.time()

@@ -5,9 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,9 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from BottleneckOODLib.atomic_folder import file_written_whole
 from BottleneckOODLib.errors import OutputError
+from BottleneckOODLib.temporaries import clear_abandoned
 
 EMBEDDING_FILE, PERFORMANCE, CASES = "embedding.json", "performance.csv", "cases"
 SCHEMA_VERSION = 1
@@ -125,6 +125,7 @@ class EmbeddingFolder:
 
     def _begin(self, document: dict[str, Any]) -> None:
         path = self.path / EMBEDDING_FILE
+        clear_abandoned(self.path)
         if path.is_file():
             if _read_json(path) != document:
                 message = (
@@ -155,27 +156,13 @@ class EmbeddingFolder:
         self._write(path, lambda stream: stream.write(text.encode("utf-8")))
 
     def _write(self, path: Path, fill: Callable[[IO[bytes]], object]) -> None:
-        """Write a file whole or not at all."""
-        temporary: Path | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
-            temporary = Path(name)
-            with os.fdopen(handle, "wb") as stream:
-                fill(stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            # A temporary file is private; results are to be read like any other file of the user's.
-            temporary.chmod(0o644)
-            temporary.replace(path)
-            temporary = None
         except OSError as error:
-            why = error.strerror or "unknown reason"
-            message = f"The file {path} cannot be written ({why}); check permissions and free space."
+            message = f"The folder {path.parent} cannot be made ({error.strerror}); check permissions and free space."
             raise OutputError(message) from None
-        finally:
-            if temporary is not None:
-                temporary.unlink(missing_ok=True)
+        with file_written_whole(path) as temporary, temporary.open("wb") as stream:
+            fill(stream)
 
 
 def _as_json(document: Mapping[str, Any]) -> str:

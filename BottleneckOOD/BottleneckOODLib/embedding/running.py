@@ -18,6 +18,7 @@ from BottleneckOODLib.gathering.case import CaseForReference
 from BottleneckOODLib.imaging.mask_features import MASK_INTENSITY_NAMES, MASK_SHAPE_NAMES
 from BottleneckOODLib.imaging.reading import safe_name
 from BottleneckOODLib.imaging.volume import LabelVolume, Volume
+from BottleneckOODLib.ood.output_scores import OUTPUT_CONFIDENCE, OUTPUT_CONFIDENCE_NAMES
 from BottleneckOODLib.ood.pooling import pool_in_mask, pool_moments, pool_tokens
 from BottleneckOODLib.progress import CancelToken, Progress, ProgressCallback, ProgressReporter
 
@@ -37,6 +38,7 @@ ALWAYS = (
     "body_layout",
     "mask_shape",
     "mask_intensity",
+    OUTPUT_CONFIDENCE,
 )
 """What is saved of every case, a folder each."""
 _RUNNING, _MIRRORED = "Running the model on the cases", "Segmenting mirrored images"
@@ -229,11 +231,13 @@ def _pooled(stage: StageFeatures, *, in_mask: bool) -> npt.NDArray[np.float64]:
 
 def _image_and_mask_features(measured: MeasuredCase) -> dict[str, npt.NDArray[np.float64]]:
     """The vectors that need no network; an empty mask's are zeros, so that an evaluation keeps the failure."""
-    none = {"mask_shape": np.zeros(len(MASK_SHAPE_NAMES)), "mask_intensity": np.zeros(len(MASK_INTENSITY_NAMES))}
+    sizes = {"mask_shape": MASK_SHAPE_NAMES, "mask_intensity": MASK_INTENSITY_NAMES}
+    # Even odds: as unsure as a network with two classes can be.
+    sizes[OUTPUT_CONFIDENCE] = OUTPUT_CONFIDENCE_NAMES
     kept: dict[str, npt.NDArray[np.float64]] = {}
     for name, vector in measured.features.items():
         if name != "bottleneck":
-            kept[name] = none[name] if vector is None else vector
+            kept[name] = np.zeros(len(sizes[name])) if vector is None else vector
     return kept
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from BottleneckOODLib.errors import EvaluationError
 from BottleneckOODLib.evaluation.embeddings import LEAST_TRAINING_CASES, Array, Embeddings, case_name
+from BottleneckOODLib.likely_meant import other_separator
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -88,6 +89,9 @@ def read_table(path: Path, called: str, needed: tuple[str, str]) -> tuple[list[s
     except (OSError, UnicodeDecodeError, csv.Error):
         message = f"The {called} {path} cannot be read; give a CSV file in UTF-8."
         raise EvaluationError(message) from None
+    if separated := other_separator(columns):
+        message = f"The {called} {path} cannot be used: {separated}."
+        raise EvaluationError(message)
     for column in needed:
         if column not in columns:
             message = f'The {called} {path} has no column "{column}"; it needs {" and ".join(needed)}.'

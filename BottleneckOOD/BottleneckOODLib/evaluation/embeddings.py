@@ -93,7 +93,8 @@ def _read_one(path: Path, windows: str, read_tensor: ReadTensor) -> Array:
     if array.ndim not in _ALLOWED or not array.size:
         message = f"The embedding {path} has shape {array.shape}; expected {_SHAPES}."
         raise EvaluationError(message)
-    values = np.asarray(array, dtype=np.float32 if array.dtype.itemsize <= 4 else np.float64)  # noqa: PLR2004 - bytes
+    kept = np.float32 if array.dtype.itemsize <= 4 else np.float64  # noqa: PLR2004 - bytes
+    values: Array = np.asarray(array, dtype=kept)
     if not np.isfinite(values).all():
         message = f"The embedding {path} holds a value that is not a finite number; make it again or leave it out."
         raise EvaluationError(message)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,31 +21,11 @@ from BottleneckOODLib.evaluation.tables import (
     read_runs,
     read_table,
 )
+from BottleneckOODLib.html_page import escaped, page, table
 from BottleneckOODLib.ood.failure_metrics import FEW_CASES
 
 Rows = list[dict[str, str]]
 
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; color: #1b1b1b;
-  background: #fff; }
-p, li { overflow-wrap: anywhere; }
-.wide { overflow-x: auto; margin: .5rem 0 1.5rem; } table { border-collapse: collapse; }
-th, td { border-bottom: 1px solid #ccc; padding: .2rem .6rem; text-align: right; vertical-align: bottom; }
-td { white-space: nowrap; font-variant-numeric: tabular-nums; }
-tbody th { font-weight: 400; min-width: 16rem; vertical-align: top; }
-tbody td { vertical-align: top; }
-th:first-child { text-align: left; } .range { color: #555; font-size: .85em; }
-.note { border-left: 4px solid #b36b00; padding: .3rem .8rem; background: #fff7e8; margin: .5rem 0; }
-.note ul { margin: .2rem 0; padding-left: 1.2rem; } details { margin: 1rem 0; } summary { cursor: pointer; }
-svg { max-width: 100%; height: auto; }
-@media (max-width: 40rem) { body { margin: 1rem auto; } h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; }
-  tbody th { min-width: 8rem; } }
-@media print {
-  @page { size: A4 landscape; margin: 12mm; }
-  body { font-size: 10px; margin: 0; max-width: none; padding: 0; } .wide { overflow: visible; }
-  tr, svg, .note { break-inside: avoid; } h2 { break-after: avoid; } th, td { padding: .1rem .35rem; }
-}
-"""
 _METRICS = {"auroc": "AUROC", "auprc": "AUPRC", "fpr90": "FPR at 90% TPR", "pearson": "Pearson", "aurc": "AURC"}
 _GAINED = {"dice_gained": "Dice gained", "hd_gained": "HD gained, mm", "sd_gained": "SD gained, mm"}
 _MODE_WORDS = {
@@ -69,17 +48,13 @@ def report_page(folder: Path) -> str:
         _introduction(runs, modes),
         _warnings({mode: _notes(runs[mode], [row for row in rows if row["mode"] == mode]) for mode in modes}),
         "<h2>The configuration that was picked</h2>",
-        _table(["mode and configuration", *_measures(rows)], _picked_lines(rows, modes)),
+        table(["mode and configuration", *_measures(rows)], _picked_lines(rows, modes)),
         _side_by_side(rows, modes),
         _curves(folder, rows, modes),
         *(_every_configuration(rows, mode) for mode in modes),
     ]
     body = "\n".join(part for part in parts if part)
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><title>BottleneckOOD evaluation</title>'
-        f"<style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
-    )
+    return page("BottleneckOOD evaluation", body)
 
 
 def _introduction(runs: dict[str, dict[str, Any]], modes: Sequence[str]) -> str:
@@ -88,9 +63,10 @@ def _introduction(runs: dict[str, dict[str, Any]], modes: Sequence[str]) -> str:
         run = runs[mode]
         threshold = f"{float(run['threshold']):g}"
         lines.append(
-            f"<li><b>{_text(_MODE_WORDS[mode])}</b>. {_text(run['n_train'])} training and {_text(run['n_test'])} test "
-            f"cases; out of distribution is a Dice of {threshold} or less; picked by {_text(run['picked_by'])}; "
-            f"BottleneckOOD {_text(run['program_version'])}.</li>"
+            f"<li><b>{escaped(_MODE_WORDS[mode])}</b>. {escaped(run['n_train'])} training and "
+            f"{escaped(run['n_test'])} test cases; "
+            f"out of distribution is a Dice of {threshold} or less; picked by {escaped(run['picked_by'])}; "
+            f"BottleneckOOD {escaped(run['program_version'])}.</li>"
         )
     text = (
         "<p>Higher scores mean more unusual cases. In brackets stand bootstrap 95% intervals over the test cases, "
@@ -116,7 +92,7 @@ def _warnings(notes: dict[str, list[str]]) -> str:
             of_modes.setdefault(note, []).append(mode)
     if not of_modes:
         return ""
-    lines = "".join(f"<li>{_text(' and '.join(modes))}: {_text(note)}</li>" for note, modes in of_modes.items())
+    lines = "".join(f"<li>{escaped(' and '.join(modes))}: {escaped(note)}</li>" for note, modes in of_modes.items())
     return f'<div class="note"><ul>{lines}</ul></div>'
 
 
@@ -125,7 +101,7 @@ def _picked_lines(rows: Rows, modes: Sequence[str]) -> list[list[str]]:
     for mode in modes:
         picked = [row for row in rows if row["mode"] == mode and row["picked"]]
         if picked:
-            lines.append([f"{_text(mode)}: {_name(picked[0])}", *_figures(picked, rows)])
+            lines.append([f"{escaped(mode)}: {_name(picked[0])}", *_figures(picked, rows)])
     return lines
 
 
@@ -140,7 +116,7 @@ def _side_by_side(rows: Rows, modes: Sequence[str]) -> str:
         head += ["deployable: best on the test cases"]
     lines = []
     for family in families:
-        line = [_text(family)]
+        line = [escaped(family)]
         for mode in modes:
             own = _family(rows, mode, family)
             line.append(_cell(_best(own, "auroc" if mode == PAPER else "validation_auroc"), "auroc"))
@@ -152,7 +128,7 @@ def _side_by_side(rows: Rows, modes: Sequence[str]) -> str:
         "<p>The same cases, by family. Where the columns differ, the larger figure was chosen on, or fitted to, "
         "the cases that it is reported for. A dash: the mode has no such score, or nothing to pick it by.</p>"
     )
-    return title + text + _table(head, lines)
+    return title + text + table(head, lines)
 
 
 def _curves(folder: Path, rows: Rows, modes: Sequence[str]) -> str:
@@ -181,8 +157,8 @@ def _every_configuration(rows: Rows, mode: str) -> str:
             groups.setdefault(_name(row), []).append(row)
     lines = [[name, *_figures(group, rows), _plain(group, "seconds")] for name, group in groups.items()]
     head = ["configuration", *_measures(rows), "seconds"]
-    summary = f"<summary>All {len(groups)} configurations, {_text(mode)} mode</summary>"
-    return f"<details>{summary}{_table(head, lines)}</details>"
+    summary = f"<summary>All {len(groups)} configurations, {escaped(mode)} mode</summary>"
+    return f"<details>{summary}{table(head, lines)}</details>"
 
 
 def _family_of(row: dict[str, str]) -> str:
@@ -229,7 +205,7 @@ def _measures(rows: Rows) -> list[str]:
 
 def _figures(group: Rows, rows: Rows) -> list[str]:
     """The counts first: they tell how much the other figures can say."""
-    counts = f"{_text(group[0]['n_id'])} / {_text(group[0]['n_ood'])}"
+    counts = f"{escaped(group[0]['n_id'])} / {escaped(group[0]['n_ood'])}"
     return [counts, *(_cell(group, column) for column in (*_METRICS, *_known_gains(rows)))]
 
 
@@ -262,21 +238,8 @@ def _plain(group: Rows, column: str) -> str:
 def _name(row: dict[str, str]) -> str:
     settings = {name: value for name, value in _parameters(row).items() if name != "features"}
     words = [f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in settings.items()]
-    return _text(", ".join([_scored(row), row["detector"], *words, *([f"k {row['k']}"] if row["k"] else [])]))
+    return escaped(", ".join([_scored(row), row["detector"], *words, *([f"k {row['k']}"] if row["k"] else [])]))
 
 
 def _label(row: dict[str, str]) -> str:
     return "|".join(row[name] for name in ("mode", "reducer", "parameters", "detector", "k", "seed"))
-
-
-def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """Cells are markup already; the first of each line names it."""
-    names = "".join(f'<th scope="col">{_text(name)}</th>' for name in head)
-    body = "".join(
-        f'<tr><th scope="row">{line[0]}</th>{"".join(f"<td>{cell}</td>" for cell in line[1:])}</tr>\n' for line in lines
-    )
-    return f'<div class="wide"><table><thead><tr>{names}</tr></thead>\n<tbody>{body}</tbody></table></div>'
-
-
-def _text(value: object) -> str:
-    return html.escape(str(value))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
+from BottleneckOODLib.html_page import escaped
 from BottleneckOODLib.ood.failure_metrics import risk_coverage_curve
 
 FloatArray = npt.NDArray[np.float64]
@@ -30,7 +30,7 @@ def risk_coverage_svg(curves: Mapping[str, tuple[FloatArray, FloatArray]]) -> st
         drawn.append(f'<polyline points="{points}" fill="none" stroke-width="2" {stroke}/>')
         row = _TOP + 16 * (index + 1)
         drawn.append(f'<line x1="{_LEFT + 16}" x2="{_LEFT + 48}" y1="{row}" y2="{row}" stroke-width="2" {stroke}/>')
-        drawn.append(f'<text x="{_LEFT + 56}" y="{row + 4}">{html.escape(name)}</text>')
+        drawn.append(f'<text x="{_LEFT + 56}" y="{row + 4}">{escaped(name)}</text>')
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         x, y = _x(share), _y(share)
         drawn.append(f'<text x="{x}" y="{_HEIGHT - 26}" text-anchor="middle">{share:g}</text>')

@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from BottleneckOODLib.atomic_folder import file_written_whole
 from BottleneckOODLib.errors import EvaluationError, OutputError
 
 RESULTS, SCORES, CASES, RUNS, REPORT = "results.csv", "scores.csv", "cases.csv", "evaluation.json", "report.html"
@@ -89,26 +89,17 @@ def write_all(folder: Path, texts: Mapping[str, str]) -> None:
     Raises:
         OutputError: The folder cannot be written.
     """
-    written: dict[str, Path] = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
-            handle, temporary = tempfile.mkstemp(prefix=f".{name}-", dir=folder)
-            written[name] = Path(temporary)
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-                stream.write(text)
-            # A temporary file is private; results are to be read like any other file of the user's.
-            written[name].chmod(0o644)
-        for name in list(written):
-            written[name].replace(folder / name)
-            del written[name]
     except OSError as error:
         why = error.strerror or "unknown reason"
         message = f"The folder {folder} cannot be written ({why}); check permissions and free space."
         raise OutputError(message) from None
-    finally:
-        for temporary_file in written.values():
-            temporary_file.unlink(missing_ok=True)
+    with ExitStack() as written:
+        # Each gets its name when the stack is unwound, which is when all could be written.
+        for name, text in texts.items():
+            temporary = written.enter_context(file_written_whole(folder / name))
+            temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def number(value: float) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from BottleneckOODLib.errors import EvaluationError, OutputError
 from BottleneckOODLib.evaluation.tables import write_all
+from BottleneckOODLib.temporaries import clear_abandoned
 
 Part = dict[str, list[dict[str, str]]]
 
@@ -32,7 +33,7 @@ class Unfinished:
             EvaluationError: There is something, and it is not of these cases and settings, or was not asked for.
         """
         marker = self._folder / "identity.json"
-        if self._folder.exists():
+        if self._folder.exists() and not self._is_empty(marker):
             if resume and self._same(marker):
                 return {int(path.stem): json.loads(path.read_text(encoding="utf-8")) for path in self._parts()}
             if resume and not overwrite:
@@ -44,9 +45,15 @@ class Unfinished:
             if not overwrite:
                 message = f"An unfinished evaluation lies in {self._folder}; add --resume to go on, or --overwrite."
                 raise OutputError(message)
-            self.remove()
+        # Without the marker, what lies there is nobody's.
+        self.remove()
         write_all(self._folder, {marker.name: json.dumps(self._identity)})
         return {}
+
+    def _is_empty(self, marker: Path) -> bool:
+        """Whether a kill left the folder before anything was kept, or while what is finished was being removed."""
+        clear_abandoned(self._folder)
+        return not marker.exists() and all(path.suffix == ".json" for path in self._folder.iterdir())
 
     def _same(self, marker: Path) -> bool:
         try:

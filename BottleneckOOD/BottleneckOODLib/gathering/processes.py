@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -15,6 +16,7 @@ from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
 from BottleneckOODLib.case_measuring import STEPS
+from BottleneckOODLib.deaf_children import deaf_children
 from BottleneckOODLib.errors import ReferenceSetError
 from BottleneckOODLib.gathering.case import (
     CaseForReference,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 _AHEAD = 2
 _LOOK_SECONDS = 0.2
+_ENDED_WITHIN_SECONDS = 1.0
 
 
 def measured_in_processes(
@@ -50,12 +53,15 @@ def measured_in_processes(
     waiting: deque[Future[GatheredCase | LeftOutCase]] = deque()
     try:
         for case in cases:
-            waiting.append(pool.submit(_measure, case, plan))
+            with deaf_children():
+                waiting.append(pool.submit(_measure, case, plan))
             if len(waiting) >= _AHEAD * workers:
                 yield _result(waiting.popleft(), cancel)
         while waiting:
             yield _result(waiting.popleft(), cancel)
     except BrokenProcessPool:
+        # One that Ctrl+C has reached before it could turn a deaf ear.
+        cancel.raise_if_cancelled()
         message = (
             "A process that measured cases ended, perhaps for want of memory; run the same command again with fewer "
             "--workers, and it goes on where it was."
@@ -92,13 +98,14 @@ class _Held:
 
 
 def _begin(workers: int, stopped: Any) -> None:
+    for end, what in ((_end_with_parent, ()), (_end_when_stopped, (stopped,))):
+        threading.Thread(target=end, args=what, daemon=True).start()
     import torch  # noqa: PLC0415 - only these processes compute
 
-    # The terminal's Ctrl+C reaches every process; who asked tells them when to stop.
+    # Where it cannot be kept from them, the terminal's Ctrl+C reaches every process; who asked tells when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(max(1, torch.get_num_threads() // workers))
     _Held.stopped = _SharedToken(stopped)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
@@ -106,6 +113,13 @@ def _end_with_parent() -> None:
     if parent is not None:
         wait([parent.sentinel])
         os._exit(1)
+
+
+def _end_when_stopped(stopped: Any) -> None:
+    stopped.wait()
+    # A case ends at its next window; an import, a model or a file that is being read may take long to come to one.
+    time.sleep(_ENDED_WITHIN_SECONDS)
+    os._exit(1)
 
 
 def _measure(case: CaseForReference, plan: GatheringPlan) -> GatheredCase | LeftOutCase:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from BottleneckOODLib.atomic_folder import file_written_whole
+from BottleneckOODLib.errors import OutputError
 from BottleneckOODLib.imaging.mask_features import MaskFeatures
 from BottleneckOODLib.imaging.volume import LabelVolume, Volume
+from BottleneckOODLib.temporaries import clear_abandoned
 from BottleneckOODLib.tensor_file import TensorFileError, check_tensor_file, read_arrays, write_arrays
 
 FloatArray = npt.NDArray[np.float64]
@@ -111,22 +113,17 @@ class RowFiles:
         for name, array in (("mask_facts", row.mask_facts), ("tokens", row.tokens), ("thumbnail", row.thumbnail)):
             if array is not None:
                 arrays[name] = array
-        temporary = self._folder / f".{key}.{os.getpid()}"
-        try:
+        with suppress(OSError, OutputError):
             self._folder.mkdir(parents=True, exist_ok=True)
-            write_arrays(arrays, temporary)
-            with temporary.open("rb+") as stream:
-                os.fsync(stream.fileno())
-            temporary.replace(self._folder / f"{key}{_SUFFIX}")
-        except OSError:
-            with suppress(OSError):
-                temporary.unlink()
+            with file_written_whole(self._folder / f"{key}{_SUFFIX}") as temporary:
+                write_arrays(arrays, temporary)
 
 
 def remove_row_files(folder: Path) -> None:
     """Remove the rows of a folder, and the folder when nothing else lies in it."""
     if not folder.is_dir():
         return
+    clear_abandoned(folder)
     digits = 64
     for path in folder.iterdir():
         name = path.name.lstrip(".")

@@ -81,8 +81,14 @@ def body_mask(voxels: Float32Array) -> BoolArray:
 
     Returns:
         Shape (Z, Y, X). Everything when no body can be told from air.
+
+    Raises:
+        ValueError: A voxel is not a finite number.
     """
     threshold = _BODY_HU if voxels.min() < _BODY_HU else _a_little_above_the_darkest(voxels)
+    if not np.isfinite(threshold):
+        message = f"a threshold of {threshold} between air and body"
+        raise ValueError(message)
     dense = voxels > threshold
     across = np.ones((1, 3, 3), dtype=bool)
     # Opening cuts the thin bridges to the table.

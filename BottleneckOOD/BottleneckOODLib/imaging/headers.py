@@ -1,4 +1,4 @@
-"""What a file's header declares, read from its first bytes and checked before any voxel is."""
+"""What a NIfTI header declares, read from its first bytes and checked before any voxel is; sizes of any format."""
 
 from __future__ import annotations
 
@@ -16,19 +16,15 @@ from BottleneckOODLib.imaging.volume import DIRECTION_TOLERANCE
 
 MAX_VOXELS = 1_500_000_000
 """More than any scan of one patient; such a volume would need 6 GB as float32."""
+MAX_GZIP_RATIO = 1100
+"""Deflate cannot pack tighter."""
 _NIFTI_HEADER_BYTES = 348
 _GZIP_MAGIC = b"\x1f\x8b"
 _VOLUME_DIMENSIONS = 3
 _MIN_SLICES = 2
-_MAX_GZIP_RATIO = 1100
 _BLOCK_BYTES = 1 << 22
 _MOST_SURPLUS_BYTES = 1 << 20
 _MOST_HEADER_BYTES = 1 << 26
-_TEXT_HEADER_BYTES = 1 << 16
-_META_ITEM_BYTES = {
-    "CHAR": 1, "UCHAR": 1, "SHORT": 2, "USHORT": 2, "INT": 4, "UINT": 4, "LONG": 4, "ULONG": 4, "LONG_LONG": 8,
-    "ULONG_LONG": 8, "FLOAT": 4, "DOUBLE": 8,
-}  # fmt: skip
 _FLOAT_TYPES = {16: np.float32, 64: np.float64}
 
 
@@ -92,73 +88,6 @@ def check_nifti_header(path: Path) -> tuple[str, ...]:
         raise InputError(message)
     _check_declared_bytes(path, math.prod(size) * max(bits, 0) // 8)
     return _check_affine(raw, order, path.name)
-
-
-def check_nrrd_header(path: Path) -> tuple[str, ...]:
-    """Check a NRRD header for numbers that the reading library would silently replace.
-
-    Returns:
-        Warnings: what it had to guess.
-
-    Raises:
-        InputError: A spacing, direction or origin is not a finite number.
-    """
-    header = _first_bytes_raw(path, _TEXT_HEADER_BYTES).split(b"\n\n", maxsplit=1)[0].decode("latin-1").lower()
-    fields = dict(line.split(":", maxsplit=1) for line in header.splitlines() if ": " in line and line[:1] != "#")
-    place = [fields.get(name, "") for name in ("spacings", "space directions", "space origin")]
-    if any(word in text for text in place for word in ("nan", "inf")):
-        message = f"The voxel spacing or position of {path.name} is zero or not a number; export the image again."
-        raise InputError(message)
-    if not place[0] and not place[1]:
-        return (f"The file {path.name} does not say how large its voxels are; 1 mm was taken.",)
-    return ()
-
-
-def check_meta_header(path: Path) -> None:
-    """Check a MetaImage's header against the bytes that are there, before the reading library complains on the console.
-
-    Raises:
-        InputError: The file of its voxels is missing, or shorter than the header declares, or that is no volume.
-
-    Source:
-        https://itk.org/Wiki/ITK/MetaIO/Documentation
-    """
-    start = _first_bytes_raw(path, _TEXT_HEADER_BYTES)
-    fields: dict[str, str] = {}
-    end = 0
-    for line in start.splitlines(keepends=True):
-        name, _, value = line.decode("latin-1").partition("=")
-        fields[name.strip()] = value.strip()
-        end += len(line)
-        if name.strip() == "ElementDataFile":
-            break
-    file_name = fields.get("ElementDataFile", "")
-    if not file_name or file_name.startswith("LIST") or "%" in file_name:
-        return
-    dimensions = fields.get("DimSize", "").split()
-    if dimensions and all(n.isdecimal() for n in dimensions):
-        check_size(tuple(int(n) for n in dimensions), path.name)
-    local = file_name.upper() == "LOCAL"
-    data = path if local else path.parent / file_name
-    if not data.is_file():
-        message = f"The voxels of {path.name} lie in {file_name}, which is missing; copy both files."
-        raise InputError(message)
-    declared = _declared_meta_bytes(fields)
-    if declared is not None and data.stat().st_size - (end if local else 0) < declared:
-        message = f"The file {data.name} is truncated or damaged: voxels are missing; copy or download it again."
-        raise InputError(message)
-
-
-def _declared_meta_bytes(fields: dict[str, str]) -> int | None:
-    """Bytes that the voxels take in the file; None where the header does not say."""
-    try:
-        if fields.get("CompressedData", "").lower() == "true":
-            return int(fields["CompressedDataSize"])
-        item = _META_ITEM_BYTES[fields["ElementType"].removeprefix("MET_").removesuffix("_ARRAY")]
-        values = int(fields.get("ElementNumberOfChannels", "1"))
-        return math.prod(int(n) for n in fields["DimSize"].split()) * item * values
-    except (KeyError, ValueError):
-        return None
 
 
 def _check_affine(raw: bytes, order: str, name: str) -> tuple[str, ...]:
@@ -227,7 +156,7 @@ def not_finite_sentence(count: int, name: str) -> str:
 
 
 def _opened(path: Path) -> BinaryIO:
-    if _first_bytes_raw(path, 2) == _GZIP_MAGIC:
+    if first_bytes(path, 2) == _GZIP_MAGIC:
         return cast("BinaryIO", gzip.open(path, "rb"))
     return path.open("rb")
 
@@ -238,9 +167,8 @@ def _byte_order(raw: bytes) -> Literal["<", ">"]:
 
 def _check_declared_bytes(path: Path, declared: int) -> None:
     available = path.stat().st_size
-    if _first_bytes_raw(path, 2) == _GZIP_MAGIC:
-        # Deflate cannot pack tighter than this.
-        available *= _MAX_GZIP_RATIO
+    if first_bytes(path, 2) == _GZIP_MAGIC:
+        available *= MAX_GZIP_RATIO
     if declared > available:
         message = (
             f"The file {path.name} is truncated: it declares more voxels than it holds; copy or download it again."
@@ -249,8 +177,8 @@ def _check_declared_bytes(path: Path, declared: int) -> None:
 
 
 def _first_bytes(path: Path, count: int) -> bytes:
-    if _first_bytes_raw(path, 2) != _GZIP_MAGIC:
-        return _first_bytes_raw(path, count)
+    if first_bytes(path, 2) != _GZIP_MAGIC:
+        return first_bytes(path, count)
     try:
         with gzip.open(path, "rb") as stream:
             return stream.read(count)
@@ -259,6 +187,11 @@ def _first_bytes(path: Path, count: int) -> bytes:
         raise InputError(message) from None
 
 
-def _first_bytes_raw(path: Path, count: int) -> bytes:
+def first_bytes(path: Path, count: int) -> bytes:
+    """Up to ``count`` bytes from the beginning of a file, as they lie there.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
     with path.open("rb") as stream:
         return stream.read(count)

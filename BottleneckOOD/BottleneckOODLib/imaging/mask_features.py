@@ -41,21 +41,30 @@ class MarkedParts:
         count: How many there are, of any size; 0 when nothing is marked.
         largest_share: Share of what is marked in the largest part; 0 when nothing is marked.
         largest: The largest part, shape (Z, Y, X).
+        marked: All of them, shape (Z, Y, X).
     """
 
     n_components: int
     count: int
     largest_share: float
     largest: BoolArray
+    marked: BoolArray
 
 
 def marked_parts(marked: BoolArray, voxel_volume_ml: float) -> MarkedParts:
-    """Tell the connected parts of a mask, shape (Z, Y, X), apart."""
+    """Tell the connected parts of a mask, shape (Z, Y, X), apart.
+
+    Raises:
+        ValueError: The volume of a voxel is not a positive finite number.
+    """
+    if not 0 < voxel_volume_ml < np.inf:
+        message = f"a voxel of {voxel_volume_ml} ml"
+        raise ValueError(message)
     parts, count = scipy.ndimage.label(marked, structure=np.ones((3, 3, 3), dtype=bool))
     sizes = np.bincount(parts.ravel(), minlength=2)[1:]
     n_components = max(1, int(np.count_nonzero(sizes * voxel_volume_ml >= 1.0)))
     largest_share = float(sizes.max() / max(1, sizes.sum()))
-    return MarkedParts(n_components, int(count), largest_share, np.asarray(parts == 1 + sizes.argmax()))
+    return MarkedParts(n_components, int(count), largest_share, np.asarray(parts == 1 + sizes.argmax()), marked)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import stat
+from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +14,9 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from BottleneckOODLib.errors import InputError, NoScanError
-from BottleneckOODLib.imaging.headers import (
-    check_meta_header,
-    check_nifti_header,
-    check_nifti_voxels,
-    check_nrrd_header,
-    check_size,
-    not_finite_sentence,
-)
+from BottleneckOODLib.imaging.headers import check_nifti_header, check_nifti_voxels, check_size, not_finite_sentence
+from BottleneckOODLib.imaging.series_folders import folders_of
+from BottleneckOODLib.imaging.text_headers import check_meta_header, check_nrrd_header
 from BottleneckOODLib.imaging.volume import Geometry, Modality, Volume, geometry_of
 
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
@@ -39,11 +37,12 @@ _SOFT_TISSUE_HU = (-200.0, 300.0)
 _WINDOWS_DEVICES = {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))}
 
 
-def read_volume(path: str | Path, *, series: str | None = None, modality: Modality | None = None) -> Volume:
+def read_volume(path: str | PathLike[str], *, series: str | None = None, modality: Modality | None = None) -> Volume:
     """Read one volume; nothing is ever written.
 
     Args:
-        path: A NIfTI, NRRD or MetaImage file, or a folder with the slices of a DICOM series.
+        path: A NIfTI, NRRD or MetaImage file, or a folder with the slices of a DICOM series, below it where
+            they lie in several folders; or ``SeriesFolders``.
         series: Number or UID of the series where the folder holds several.
         modality: What the image is, where the file does not say; overrules a guess, not a DICOM header.
 
@@ -57,16 +56,25 @@ def read_volume(path: str | Path, *, series: str | None = None, modality: Modali
     """
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     source = Path(path)
-    if str(source) != str(source).encode("utf-8", "replace").decode("utf-8"):
-        message = f"The name {str(source)!r} holds bytes that are no text; rename the file."
-        raise InputError(message)
-    if not source.exists():
-        message = f"The file {source} does not exist; check the path."
+    if no_text := [part for part in source.parts if part != part.encode("utf-8", "replace").decode("utf-8")]:
+        message = f"The name {no_text[-1]!r} holds bytes that are no text; rename the file or the folder."
         raise InputError(message)
     try:
-        volume = _read_folder(source, series) if source.is_dir() else _read_file(source, modality)
+        kind = source.stat().st_mode
+    except (OSError, ValueError):
+        message = f"The file {source} does not exist; check the path."
+        raise InputError(message) from None
+    if not stat.S_ISDIR(kind) and not stat.S_ISREG(kind):
+        # A pipe would be waited for without end.
+        message = f"The file {source} is a device or a pipe; choose an image file, or a folder."
+        raise InputError(message)
+    try:
+        volume = _read_folder(source, series, folders_of(path)) if stat.S_ISDIR(kind) else _read_file(source, modality)
     except PermissionError:
         message = f"The file {source.name} cannot be opened; check its permissions."
+        raise InputError(message) from None
+    except OSError as error:
+        message = f"The file {source.name} cannot be read ({error.strerror}); check the drive that it lies on."
         raise InputError(message) from None
     except MemoryError:
         message = f"The image {source.name} does not fit into the memory of this computer; crop it."
@@ -74,7 +82,7 @@ def read_volume(path: str | Path, *, series: str | None = None, modality: Modali
     return volume
 
 
-def case_id_of(path: str | Path) -> str:
+def case_id_of(path: str | PathLike[str]) -> str:
     """Identity of a case: the file's name without its image extensions, or the folder's name; safe as a file name.
 
     >>> case_id_of("scans/patient.7.nii.gz")
@@ -105,7 +113,13 @@ def safe_name(name: str) -> str:
     return f"{cleaned}_" if cleaned.split(".")[0].lower() in _WINDOWS_DEVICES else cleaned
 
 
-def _read_file(path: Path, modality: Modality | None) -> Volume:
+def checked_image(path: Path) -> tuple[sitk.Image, tuple[str, ...]]:
+    """The image in a file whose header was found sound before any voxel was read, and what had to be guessed.
+
+    Raises:
+        InputError: It is no image of a known kind, damaged, or not one three-dimensional image.
+        OSError: It cannot be read.
+    """
     suffix = next((s for s in IMAGE_SUFFIXES if path.name.lower().endswith(s)), None)
     if suffix is None:
         hint = (
@@ -126,7 +140,11 @@ def _read_file(path: Path, modality: Modality | None) -> Volume:
         warnings = check_nrrd_header(path)
     else:
         check_meta_header(path)
-    image = _execute(path, suffix)
+    return _execute(path, suffix), warnings
+
+
+def _read_file(path: Path, modality: Modality | None) -> Volume:
+    image, warnings = checked_image(path)
     try:
         geometry = geometry_of(image)
     except InputError as error:
@@ -174,16 +192,20 @@ def _sentence_for(error: RuntimeError, path: Path) -> str:
     return f"The file {path.name} is no image that can be read: damaged, truncated or of another kind; export it again."
 
 
-def _read_folder(folder: Path, wish: str | None) -> Volume:
+def _read_folder(folder: Path, wish: str | None, parts: Sequence[Path]) -> Volume:
     from BottleneckOODLib.imaging.dicom import (  # noqa: PLC0415 - imports pydicom, which takes longer than a panel may
         acquisition_facts,
         choose_series,
-        list_series,
         read_series,
     )
+    from BottleneckOODLib.imaging.scattered_series import series_at, series_in  # noqa: PLC0415 - as above
 
-    found, passed_over = list_series(folder)
-    series = choose_series(found, wish, folder)
+    passed_over: list[str] = []
+    if parts:
+        series = series_in(parts, wish or "")
+    else:
+        found, passed_over = series_at(folder)
+        series = choose_series(found, wish, folder)
     if series.modality not in ("CT", "MR"):
         stated = series.modality or "of no stated modality"
         message = f"The series in {folder.name} is {stated}, not CT or MR; choose another series."

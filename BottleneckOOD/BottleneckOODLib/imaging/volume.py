@@ -18,6 +18,8 @@ FloatArray = npt.NDArray[np.float64]
 
 DIRECTION_TOLERANCE = 1e-3
 """How far the axes may be from orthonormal; NIfTI stores them in single precision."""
+# Less than rounding leaves of a unit vector; the decomposition in ITK fails on numbers near the smallest there are.
+_NO_DIRECTION = 1e-15
 _ML_PER_MM3 = 1e-3
 _AXES = 3
 
@@ -55,6 +57,7 @@ class Geometry:
                 "Its axes are not perpendicular (sheared, such as by a tilted gantry); resample it to a regular grid."
             )
             raise InputError(message)
+        object.__setattr__(self, "direction", tuple(0.0 if abs(d) < _NO_DIRECTION else d for d in self.direction))
 
     @property
     def axes(self) -> FloatArray:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
+from BottleneckOODLib.atomic_folder import file_written_whole
 from BottleneckOODLib.errors import InputError, OutputError
+from BottleneckOODLib.imaging.reading import checked_image
 from BottleneckOODLib.imaging.volume import LabelVolume, Volume, geometry_of, to_sitk
 
 # SNOMED CT codes as Slicer's "Segmentation category and type - 3D Slicer General Anatomy list" has them.
-_TERMINOLOGY = {
-    "liver": "SCT^123037004^Anatomical Structure~SCT^10200004^Liver~^^~Anatomic codes - DICOM master list~^^~^^",
-}
+_TISSUE = ("85756007", "Tissue")
+_TERMINOLOGY = {"liver": (("123037004", "Anatomical Structure"), ("10200004", "Liver"))}
 _COLOURS = {"liver": (221 / 255, 130 / 255, 101 / 255)}
 _FALLBACK_COLOUR = (0.5, 0.68, 0.5)
+_LABEL_VALUE = re.compile(r"[0-9]{1,9}")
 _TERMINOLOGY_CONTEXT = "Segmentation category and type - 3D Slicer General Anatomy list"
+
+
+def segment_codes(name: str) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Category and type of a structure, each as SNOMED CT code and its meaning; tissue where none is known."""
+    return _TERMINOLOGY.get(name.lower(), (_TISSUE, _TISSUE))
 
 
 def terminology_entry(name: str) -> str:
@@ -26,10 +34,8 @@ def terminology_entry(name: str) -> str:
     Source:
         https://slicer.readthedocs.io/en/latest/developer_guide/modules/segmentations.html#terminologies
     """
-    entry = _TERMINOLOGY.get(
-        name.lower(), "SCT^85756007^Tissue~SCT^85756007^Tissue~^^~Anatomic codes - DICOM master list~^^~^^"
-    )
-    return f"{_TERMINOLOGY_CONTEXT}~{entry}"
+    category, kind = (f"SCT^{code}^{meaning}" for code, meaning in segment_codes(name))
+    return f"{_TERMINOLOGY_CONTEXT}~{category}~{kind}~^^~Anatomic codes - DICOM master list~^^~^^"
 
 
 def segment_colour(name: str) -> tuple[float, float, float]:
@@ -37,8 +43,13 @@ def segment_colour(name: str) -> tuple[float, float, float]:
     return _COLOURS.get(name.lower(), _FALLBACK_COLOUR)
 
 
-def write_label_volume(labels: LabelVolume, path: Path) -> None:
+def write_label_volume(labels: LabelVolume, path: Path, facts: Mapping[str, str] | None = None) -> None:
     """Write a Slicer segmentation (``.seg.nrrd``) with terminology.
+
+    Args:
+        labels: What to write.
+        path: Where.
+        facts: Further fields of the header, by name; one line each.
 
     Raises:
         OutputError: The file cannot be written.
@@ -64,6 +75,8 @@ def write_label_volume(labels: LabelVolume, path: Path) -> None:
         image.SetMetaData(f"{prefix}Layer", "0")
         image.SetMetaData(f"{prefix}Extent", f"0 {i - 1} 0 {j - 1} 0 {k - 1}")
         image.SetMetaData(f"{prefix}Tags", f"TerminologyEntry:{terminology_entry(name)}|")
+    for field, text in (facts or {}).items():
+        image.SetMetaData(field, text)
     _write(image, path, compress=True)
 
 
@@ -85,9 +98,10 @@ def read_label_volume(path: Path) -> LabelVolume:
     """
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError:
-        message = f"The labels {path.name} cannot be read; export them again."
+        image, _ = checked_image(path)
+        geometry = geometry_of(image)
+    except (InputError, OSError, MemoryError):
+        message = f"The labels {path.name} cannot be read as a label map of one volume; export them again."
         raise InputError(message) from None
     raw = sitk.GetArrayFromImage(image)
     if raw.ndim != 3 or raw.min() < 0 or raw.max() > 255 or (raw != np.round(raw)).any():  # noqa: PLR2004 - 8 bit, 3-D
@@ -97,25 +111,20 @@ def read_label_volume(path: Path) -> LabelVolume:
     number = 0
     while image.HasMetaDataKey(f"Segment{number}_LabelValue"):
         value = image.GetMetaData(f"Segment{number}_LabelValue")
-        if not value.isdecimal() or not image.HasMetaDataKey(f"Segment{number}_Name"):
+        if not _LABEL_VALUE.fullmatch(value) or not image.HasMetaDataKey(f"Segment{number}_Name"):
             message = f"The segments of {path.name} are not described as they should be; export the segmentation again."
             raise InputError(message)
         names[int(value)] = image.GetMetaData(f"Segment{number}_Name")
         number += 1
     if not names:
         names = {int(value): f"label {int(value)}" for value in np.unique(raw) if value}
-    return LabelVolume(raw.astype(np.uint8), geometry_of(image), names)
+    return LabelVolume(raw.astype(np.uint8), geometry, names)
 
 
 def _write(image: sitk.Image, path: Path, *, compress: bool) -> None:
-    suffix = "".join(path.suffixes[-2:])
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{suffix}")
     try:
-        sitk.WriteImage(image, str(temporary), useCompression=compress)
-        with temporary.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except (RuntimeError, OSError):
-        temporary.unlink(missing_ok=True)
-        message = f"The file {path} cannot be written; check the folder's permissions and the free space."
+        with file_written_whole(path, suffix="".join(path.suffixes[-2:])) as temporary:
+            sitk.WriteImage(image, str(temporary), useCompression=compress)
+    except RuntimeError:
+        message = f"The file {path} cannot be written; check the folder, its permissions and free space."
         raise OutputError(message) from None

@@ -19,6 +19,7 @@ from BottleneckOODLib.model.checkpoints import Weights, fitted, read_checkpoint
 from BottleneckOODLib.model.intensity import read_intensity
 from BottleneckOODLib.model.model_folder import MODEL_FILE, ModelFolder, read_model_folder, write_model_folder
 from BottleneckOODLib.model.networks import bottleneck_layer, build_network
+from BottleneckOODLib.tensor_file import telling_the_system_s_reason
 
 WEIGHTS_FILE = "weights.safetensors"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -182,7 +183,8 @@ def _run_once(network: torch.nn.Module, layer: str, model: NewModel) -> None:
 
 def _write(folder: Path, model: NewModel, weights: Weights, layer: str) -> None:
     path = folder / WEIGHTS_FILE
-    safetensors.torch.save_file(weights, path)
+    with telling_the_system_s_reason():
+        safetensors.torch.save_file(weights, path)
     card = dict(model.card)
     if model.other_labels:
         card["not_in_the_mask"] = ", ".join(f"{name} = {value}" for name, value in model.other_labels.items())

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from BottleneckOODLib.errors import ModelError
+from BottleneckOODLib.json_object import json_object
 
 _MAX_BYTES = 4_000_000
 _DEEPEST = 40
+# References in lists of references double with every line; a real configuration has some hundred values.
+_MOST_VALUES = 100_000
 _REFERENCE = r"@(?P<id>[\w:#]+)"
 _PLAIN_REFERENCE = re.compile(rf"^\$?{_REFERENCE}$")
 # Where a network computes is no matter of what it is.
@@ -42,17 +44,12 @@ class BundleConfig:
         if not path.is_file():
             message = f"The bundle has no {path.parent.name}/{path.name}; only configurations in JSON are read."
             raise ModelError(message)
-        try:
-            if path.stat().st_size > _MAX_BYTES:
-                raise ValueError
-            document = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
-            message = f"The configuration {path} cannot be read as JSON; copy the bundle again."
-            raise ModelError(message) from None
-        if not isinstance(document, dict):
-            message = f"The configuration {path} is no JSON object; copy the bundle again."
+        document = json_object(path, _MAX_BYTES)
+        if document is None:
+            message = f"The configuration {path} cannot be read as a JSON object; copy the bundle again."
             raise ModelError(message)
         self.document: Mapping[str, Any] = document
+        self._values_left = _MOST_VALUES
 
     def first(self, *names: str) -> str | None:
         """The first of these entries that there is."""
@@ -97,8 +94,13 @@ class BundleConfig:
             depth: How many references and levels led here.
 
         Raises:
-            ModelError: Something in it would have to be run, or refers to what is not there or to itself.
+            ModelError: Something in it would have to be run, or refers to what is not there or to itself, or the
+                references of the configuration multiply.
         """
+        self._values_left -= 1
+        if self._values_left < 0:
+            message = f"The references in {self.path} lead to more than {_MOST_VALUES} values; mend the bundle."
+            raise ModelError(message)
         if depth > _DEEPEST:
             message = f"The entry {where} of {self.path} refers to itself or is nested too deeply; mend the bundle."
             raise ModelError(message)

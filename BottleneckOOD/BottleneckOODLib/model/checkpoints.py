@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-import re
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +10,8 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from BottleneckOODLib.errors import DependencyError, ModelError
+from BottleneckOODLib.errors import ModelError
+from BottleneckOODLib.model.saved_by_torch import HoldsCodeError, UnreadableError, load_without_code
 from BottleneckOODLib.tensor_file import TensorFileError, check_tensor_file
 
 Weights = dict[str, torch.Tensor]
@@ -22,7 +20,6 @@ WRAPPINGS = ("state_dict", "model_state_dict", "model", "network_weights", "net"
 """Where training scripts keep the weights inside of a checkpoint, in the order in which they are looked for."""
 EMA_WRAPPINGS = ("ema_state_dict", "state_dict_ema", "model_ema", "ema_model", "ema")
 PREFIXES = ("module.", "model.", "net.", "network.", "_orig_mod.", "ema_model.")
-_SAFE_TORCH = (2, 10)
 _DEEPEST_WRAPPING = 4
 _NAMED = 3
 # Counters of wrappers around the network, which are no weights of it.
@@ -105,37 +102,22 @@ def _read_safetensors(path: Path) -> Mapping[str, Any]:
 
 
 def _read_pickled(path: Path) -> Mapping[str, Any]:
-    if torch_version() < _SAFE_TORCH:
-        message = (
-            f"The weights {path} are a pickled checkpoint, which only PyTorch 2.10 or newer reads without running "
-            "code from it; update PyTorch, or give the weights as safetensors."
-        )
-        raise DependencyError(message)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        wanted = re.search(r"GLOBAL ([\w.]+)|Unsupported (?:class|operand|global)[: ]+(?:GLOBAL )?([\w.]+)", str(error))
-        named = f" ({next(filter(None, wanted.groups()))})" if wanted else ""
+        loaded = load_without_code(path)
+    except HoldsCodeError as error:
+        named = f" ({error})" if str(error) else ""
         message = (
             f"The checkpoint {path} holds more than tensors and plain values{named}, perhaps code, and was not loaded; "
             "save the state_dict alone with torch.save, or as safetensors."
         )
         raise ModelError(message) from None
-    except (OSError, RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, AssertionError):
+    except UnreadableError:
         message = f"The checkpoint {path} cannot be read; it may be cut off or be no checkpoint: copy it again."
         raise ModelError(message) from None
     if not isinstance(loaded, Mapping):
         message = f"The checkpoint {path} holds a {type(loaded).__name__} and no weights by name; save the state_dict."
         raise ModelError(message)
     return loaded
-
-
-def torch_version() -> tuple[int, int]:
-    """Major and minor version of the installed PyTorch."""
-    major, minor = torch.__version__.split(".")[:2]
-    return int(major), int(re.match(r"\d*", minor).group() or 0)  # type: ignore[union-attr]
 
 
 def _unwrapped(holder: Mapping[str, Any], path: Path, *, ema: bool) -> Weights:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
+
+from BottleneckOODLib.model.json_number import number
 
 Float32Array = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
@@ -286,7 +289,7 @@ def _step(entry: Mapping[str, Any]) -> IntensityStep:
             raise ValueError(message)
         step = PercentilesStep((low, high), target, _flag(entry["clip"]), _over(entry["over"]))
     elif kind == "z_score":
-        mean, deviation = (None if entry.get(key) is None else _number(entry[key]) for key in ("mean", "deviation"))
+        mean, deviation = (None if entry.get(key) is None else number(entry[key]) for key in ("mean", "deviation"))
         if (mean is None) != (deviation is None) or (deviation is not None and deviation <= 0):
             message = "unusable intensity: mean and deviation of the z-score"
             raise ValueError(message)
@@ -321,31 +324,24 @@ def _voxels(array: Float32Array, over: Over) -> BoolArray:
 
 def _pair(value: object, *, rising: bool = False) -> tuple[float, float]:
     if not isinstance(value, list) or len(value) != 2:  # noqa: PLR2004
-        message = f"{value!r} where 2 numbers are needed"
+        message = f"{reprlib.repr(value)} where 2 numbers are needed"
         raise ValueError(message)
-    first, second = _number(value[0]), _number(value[1])
+    first, second = number(value[0]), number(value[1])
     if first == second or (rising and first > second):
         message = f"unusable intensity: {value!r} is no range"
         raise ValueError(message)
     return first, second
 
 
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        message = f"{value!r} where a number is needed"
-        raise TypeError(message)
-    return float(value)
-
-
 def _flag(value: object) -> bool:
     if not isinstance(value, bool):
-        message = f"{value!r} where true or false is needed"
+        message = f"{reprlib.repr(value)} where true or false is needed"
         raise TypeError(message)
     return value
 
 
 def _over(value: object) -> Over:
     if value not in _OVER:
-        message = f"{value!r} where one of {', '.join(_OVER)} is needed"
+        message = f"{reprlib.repr(value)} where one of {', '.join(_OVER)} is needed"
         raise ValueError(message)
     return cast("Over", value)

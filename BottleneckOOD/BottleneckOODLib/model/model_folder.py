@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from BottleneckOODLib.errors import ModelError
+from BottleneckOODLib.json_object import json_object
 from BottleneckOODLib.model.intensity import Intensity, read_intensity
+from BottleneckOODLib.model.json_number import number
 from BottleneckOODLib.tensor_file import TensorFileError, check_tensor_file, sha256_of
 
 SCHEMA_VERSION = 1
@@ -20,6 +22,7 @@ Resampling = Literal["centred", "first_voxel"]
 Interpolated = Literal["logits", "probabilities"]
 _MAX_MODEL_FILE_BYTES = 1_000_000
 _AXES = 3
+_LONGEST_REASON = 200
 
 
 @dataclass(frozen=True)
@@ -145,9 +148,8 @@ def read_model_file(folder: Path) -> ModelFolder:
     try:
         model = _parse(document, folder)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        message = (
-            f"The model file {path.name} in {folder} is damaged or incomplete ({error}); restore the model folder."
-        )
+        why = str(error)[:_LONGEST_REASON]
+        message = f"The model file {path.name} in {folder} is damaged or incomplete ({why}); restore the model folder."
         raise ModelError(message) from None
     if fingerprint_of(document, model.weights_sha256) != model.fingerprint:
         message = f"The model file {path.name} in {folder} was changed since it was made; restore the model folder."
@@ -191,15 +193,8 @@ def _read_document(folder: Path, path: Path) -> dict[str, Any]:
     if not path.is_file():
         message = f"The folder {folder} is not a model folder: it has no {MODEL_FILE}; choose another folder."
         raise ModelError(message)
-    try:
-        if path.stat().st_size > _MAX_MODEL_FILE_BYTES:
-            message = f"The model file {path.name} in {folder} is too large to be one; restore the model folder."
-            raise ModelError(message)
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError, RecursionError):
-        message = f"The model file {path.name} in {folder} cannot be read; restore the model folder."
-        raise ModelError(message) from None
-    if not isinstance(document, dict):
+    document = json_object(path, _MAX_MODEL_FILE_BYTES)
+    if document is None:
         message = f"The model file {path.name} in {folder} cannot be read; restore the model folder."
         raise ModelError(message)
     return document
@@ -220,8 +215,8 @@ def _parse(document: Mapping[str, Any], folder: Path) -> ModelFolder:
     output = document.get("output", {})
     spacing = _numbers(preprocessing["spacing_mm"], _AXES)
     patch = tuple(int(n) for n in _numbers(inference["patch"], _AXES))
-    overlap = _number(inference["overlap"])
-    padding = None if inference.get("padding") is None else _number(inference["padding"])
+    overlap = number(inference["overlap"])
+    padding = None if inference.get("padding") is None else number(inference["padding"])
     weights_file = _text(document["weights"]["file"])
     checks = {
         "spacing": min(spacing) > 0,
@@ -263,8 +258,8 @@ def _parse(document: Mapping[str, Any], folder: Path) -> ModelFolder:
             inference.get("largest_part_only", False),
             padding,
         ),
-        labels={_text(name): int(_number(value)) for name, value in document["labels"].items()},
-        merged={_text(name): int(_number(value)) for name, value in output.get("merged", {}).items()},
+        labels={_text(name): int(number(value)) for name, value in document["labels"].items()},
+        merged={_text(name): int(number(value)) for name, value in output.get("merged", {}).items()},
         interpolated=output.get("interpolated", "logits"),
         bottleneck_layer=_text(document["bottleneck"]["layer"]),
         weights_file=weights_file,
@@ -292,10 +287,28 @@ def _check_weights(model: ModelFolder) -> None:
         message = f"The weights {path.name} in {model.folder} cannot be read; check the file's permissions."
         raise ModelError(message) from None
     if digest != model.weights_sha256:
-        message = (
-            f"The weights {path.name} in {model.folder} were changed since they were made; restore the model folder."
-        )
-        raise ModelError(message)
+        raise ModelError(_changed(model))
+
+
+def check_still_the_same(model: ModelFolder) -> None:
+    """Refuse weights that were replaced between their check and now, when they have just been loaded.
+
+    Raises:
+        ModelError: They are no longer those of ``model.json``.
+    """
+    try:
+        same = sha256_of(model.weights_path) == model.weights_sha256
+    except OSError:
+        same = False
+    if not same:
+        raise ModelError(_changed(model))
+
+
+def _changed(model: ModelFolder) -> str:
+    return (
+        f"The weights {model.weights_file} in {model.folder} were changed since they were made; restore the model "
+        "folder."
+    )
 
 
 def _is_orientation(value: object) -> bool:
@@ -305,20 +318,13 @@ def _is_orientation(value: object) -> bool:
 
 def _text(value: object) -> str:
     if not isinstance(value, str) or not value:
-        message = f"{value!r} where a text is needed"
+        message = f"{reprlib.repr(value)} where a text is needed"
         raise TypeError(message)
     return value
-
-
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        message = f"{value!r} where a number is needed"
-        raise TypeError(message)
-    return float(value)
 
 
 def _numbers(values: object, count: int) -> tuple[float, ...]:
     if not isinstance(values, list) or len(values) != count:
         message = f"{values!r} where {count} numbers are needed"
         raise ValueError(message)
-    return tuple(_number(value) for value in values)
+    return tuple(number(value) for value in values)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import torch
 from BottleneckOODLib.errors import ModelError
 from BottleneckOODLib.imaging.volume import Volume
 from BottleneckOODLib.model.bottleneck import BottleneckReached, BottleneckTap
-from BottleneckOODLib.model.devices import describe_device, is_out_of_memory
+from BottleneckOODLib.model.memory_steps import Attempt, attempts, first_output_that_fits
 from BottleneckOODLib.model.model_folder import ModelFolder
 from BottleneckOODLib.model.nnunet_features import NnunetFeatures, NnunetWindows, box_of
 from BottleneckOODLib.model.nnunet_network import Weights, load_weights, managers, network_of, require_nnunet
@@ -55,13 +55,14 @@ class NnunetSegmenter:
         self.device = device
         self._notes = notes
         details = model.framework_settings
-        for name, digest in dict(details["files"]).items():
-            _check_file(model, str(name), str(digest))
+        _check_files(model)
         self._plans = read_plans(model.folder, str(details["configuration"]))
         self._plans_manager, self._configuration = managers(self._plans)
         self._mirroring = tuple(int(axis) for axis in details["mirroring"])
         self._network = network_of(self._plans, self._configuration)
-        self._folds: list[Weights] = [safetensors.torch.load_file(model.folder / name) for name in details["folds"]]
+        self._folds: list[Weights] = [_own_weights(model.folder / name) for name in details["folds"]]
+        # What was read is what had been checked, also where somebody replaces the model just now.
+        _check_files(model)
         load_weights(self._network, self._folds[0], model.name)
 
     @property
@@ -103,40 +104,12 @@ class NnunetSegmenter:
         Raises:
             ModelError: The memory of the computer does not suffice, the network failed, or its values are not finite.
         """
-        fallback = ""
-        for device, on_device in self._attempts():
-            if device != self.device:
-                fallback = f"The memory of {self.device} did not suffice, so the CPU was used; this takes longer."
-            elif not on_device and device.type != "cpu":
-                fallback = f"The memory of {device} did not suffice for the result, which was put together on the CPU."
-            try:
-                output = self._pass(tensor, device, on_device, on_window, local_view, stages)
-            except (RuntimeError, ValueError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    name = self._model.name
-                    message = f"The model {name} failed on this volume; try another to tell which is at fault."
-                    raise ModelError(message) from error
-            else:
-                finite = np.isfinite(output.bottleneck.tokens).all()
-                if not (finite and all(np.isfinite(channel).all() for channel in output.logits)):
-                    message = f"The model {self._model.name} gave values that are not numbers for this volume."
-                    raise ModelError(message)
-                told = (*self._notes, fallback) if fallback else self._notes
-                return SegmenterOutput(
-                    output.logits,
-                    output.bottleneck,
-                    describe_device(device),
-                    told,
-                    output.local,
-                    output.stages,
-                    output.disagreement,
-                )
-            if device.type == "cuda":
-                torch.cuda.empty_cache()
-        message = (
-            "The memory of this computer does not suffice for this volume; close other programs or crop the volume."
+        return first_output_that_fits(
+            attempts(self.device, lambda _: 1),
+            self._model.name,
+            self._notes,
+            lambda attempt: self._pass(tensor, attempt, on_window, local_view, stages),
         )
-        raise ModelError(message)
 
     def sweep(self, tensor: Float32Array, on_window: WindowCallback | None = None) -> Bottleneck | None:
         """The bottleneck alone, from windows that hardly overlap, the decoder never run; see ``Segmenter.sweep``."""
@@ -165,13 +138,6 @@ class NnunetSegmenter:
                     seen.add(tap.take(), start)
         return seen.bottleneck()
 
-    def _attempts(self) -> Iterator[tuple[torch.device, bool]]:
-        if self.device.type == "cuda":
-            yield self.device, True
-        yield self.device, False
-        if self.device.type != "cpu":
-            yield torch.device("cpu"), False
-
     def _predictor(self, device: torch.device, *, on_device: bool = False) -> WatchedPredictor:
         from BottleneckOODLib.model.nnunet_predictor import WatchedPredictor  # noqa: PLC0415 - imports nnunetv2
 
@@ -188,12 +154,12 @@ class NnunetSegmenter:
     def _pass(
         self,
         tensor: Float32Array,
-        device: torch.device,
-        on_device: bool,
+        attempt: Attempt,
         on_window: WindowCallback | None,
         local_view: LocalView | None,
         stages: bool,
     ) -> SegmenterOutput:
+        device, on_device = attempt.device, attempt.blended_on.type != "cpu"
         predictor = self._predictor(device, on_device=on_device)
         _, occupied = self._padded(tensor)
         first: NnunetFeatures | None = None
@@ -254,6 +220,16 @@ class NnunetSegmenter:
     def stage_names(self) -> tuple[str, ...]:
         """The encoder's stages, from shallow to deep."""
         return tuple(f"encoder.stages.{index}" for index in range(self._plans.n_stages))
+
+
+def _check_files(model: ModelFolder) -> None:
+    for name, digest in dict(model.framework_settings["files"]).items():
+        _check_file(model, str(name), str(digest))
+
+
+def _own_weights(path: Path) -> Weights:
+    """Copied: what is mapped would change, or end the program, when somebody writes over the file later."""
+    return {name: tensor.clone() for name, tensor in safetensors.torch.load_file(path).items()}
 
 
 def _check_file(model: ModelFolder, name: str, digest: str) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import lzma
 import stat
+import struct
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
+from typing import IO, BinaryIO
 
 from BottleneckOODLib.errors import ModelError
+from BottleneckOODLib.imaging.reading import safe_name
 from BottleneckOODLib.model.nnunet_plans import DATASET_FILE, PLANS_FILE
 
 MAX_FILES = 2_000
@@ -15,6 +20,19 @@ MAX_RATIO = 200
 _DEEPEST = 4
 _BLOCK = 1 << 20
 _RATIO_COUNTS_FROM = 10_000_000
+_LONGEST_SHOWN = 100
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    OverflowError,
+)
 
 
 def extracted(archive: Path, into: Path) -> None:
@@ -34,8 +52,11 @@ def extracted(archive: Path, into: Path) -> None:
             written = 0
             for member in members:
                 if not member.is_dir():
-                    written += _copied(opened, member, into / PurePosixPath(member.filename), MAX_BYTES - written)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError, ValueError):
+                    path = into / PurePosixPath(member.filename)
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    with path.open("wb") as target:
+                        written += _copied(opened, member, target, MAX_BYTES - written)
+    except _DAMAGED:
         message = f"The file {archive} cannot be unpacked as ZIP; it may be cut off: download or copy it again."
         raise ModelError(message) from None
 
@@ -73,29 +94,65 @@ def _check(archive: Path, members: list[zipfile.ZipInfo]) -> None:
     if len(members) > MAX_FILES:
         message = f"The file {archive} holds {len(members)} files, more than a trained model has; check its source."
         raise ModelError(message)
+    seen: set[str] = set()
+    folders: set[str] = set()
     for member in members:
         path = PurePosixPath(member.filename.replace("\\", "/"))
         outside = path.is_absolute() or ".." in path.parts or ":" in member.filename
-        if outside or stat.S_ISLNK(member.external_attr >> 16):
-            message = f"The file {archive} has an entry that leads outside ({member.filename}) and was not unpacked."
+        kind = stat.S_IFMT(member.external_attr >> 16)
+        if outside or kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+            message = f"The file {archive} has an entry that leads outside ({_shown(path)}) and was not unpacked."
             raise ModelError(message)
+        if not path.parts or any(safe_name(part) != part for part in path.parts):
+            message = f"The file {archive} has an entry that can be no file ({_shown(path)}) and was not unpacked."
+            raise ModelError(message)
+        # On many systems names that differ in case alone are one file; on every one a file is no folder.
+        name = path.as_posix().casefold()
+        if member.is_dir():
+            folders.add(name)
+        elif name in seen:
+            message = f"The file {archive} holds {_shown(path)} twice and was not unpacked; check its source."
+            raise ModelError(message)
+        else:
+            seen.add(name)
+        folders.update(parent.as_posix().casefold() for parent in path.parents)
+    if clash := sorted(seen & folders):
+        message = f"The file {archive} holds {clash[0]!a} as file and as folder and was not unpacked; check its source."
+        raise ModelError(message)
     total = sum(member.file_size for member in members)
-    packed = sum(member.compress_size for member in members)
+    # Not what the entries say of themselves: several may share the same bytes.
+    packed = archive.stat().st_size
     if total > MAX_BYTES or (total > _RATIO_COUNTS_FROM and total > MAX_RATIO * max(packed, 1)):
         message = f"The file {archive} would unpack to {total / 1e9:.1f} GB and was not unpacked; check its source."
         raise ModelError(message)
 
 
-def _copied(opened: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, at_most: int) -> int:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _shown(path: PurePosixPath) -> str:
+    return ascii(str(path)[:_LONGEST_SHOWN]).strip("'")
+
+
+def _copied(opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: BinaryIO, at_most: int) -> int:
     written = 0
-    with opened.open(member) as source, path.open("wb") as target:
-        while block := source.read(_BLOCK):
+    with _reading(opened, member) as source:
+        while block := _block(source):
             written += len(block)
-            if written > at_most:
+            if written > min(at_most, member.file_size):
                 message = f"The file {opened.filename} unpacks to more than it says, and was not taken."
                 raise ModelError(message)
             target.write(block)
     return written
 
 
+def _reading(opened: zipfile.ZipFile, member: zipfile.ZipInfo) -> IO[bytes]:
+    try:
+        return opened.open(member)
+    except OSError:
+        # A place that lies before the file's beginning.
+        raise zipfile.BadZipFile from None
+
+
+def _block(source: IO[bytes]) -> bytes:
+    try:
+        return source.read(_BLOCK)
+    except OSError:
+        raise zipfile.BadZipFile from None

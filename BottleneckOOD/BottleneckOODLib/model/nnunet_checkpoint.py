@@ -7,18 +7,15 @@ what it is given (``torch.serialization.safe_globals``). Any other name makes Py
 
 from __future__ import annotations
 
-import pickle
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from BottleneckOODLib.errors import DependencyError, ModelError
-from BottleneckOODLib.model.checkpoints import torch_version
+from BottleneckOODLib.errors import ModelError
+from BottleneckOODLib.model.saved_by_torch import HoldsCodeError, UnreadableError, load_without_code
 
-SAFE_TORCH = (2, 10)
 FORGOTTEN_NAMES = (
     "numpy._core.multiarray.scalar",
     "numpy.core.multiarray.scalar",
@@ -70,23 +67,15 @@ def read_nnunet_checkpoint(path: Path) -> NnunetCheckpoint:
     if not path.is_file():
         message = f"The checkpoint {path} was not found; give a folder whose training was finished, or other --folds."
         raise ModelError(message)
-    if torch_version() < SAFE_TORCH:
-        message = (
-            f"The checkpoint {path} is a pickled file, which only PyTorch 2.10 or newer reads without running code "
-            "from it; update PyTorch."
-        )
-        raise DependencyError(message)
     try:
-        with warnings.catch_warnings(), torch.serialization.safe_globals([(_Forgotten, n) for n in FORGOTTEN_NAMES]):
-            warnings.simplefilter("ignore")
-            loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
+        loaded = load_without_code(path, tuple((_Forgotten, name) for name in FORGOTTEN_NAMES))
+    except HoldsCodeError:
         message = (
             f"The checkpoint {path} holds more than tensors and plain values, perhaps code, and was not loaded; "
             "take the model from a source that you trust."
         )
         raise ModelError(message) from None
-    except (OSError, RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, AssertionError):
+    except UnreadableError:
         message = f"The checkpoint {path} cannot be read; it may be cut off: copy it again."
         raise ModelError(message) from None
     try:

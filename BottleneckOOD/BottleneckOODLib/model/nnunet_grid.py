@@ -80,6 +80,9 @@ class NnunetGrid:
             logits: Network output on this grid, shape (n_classes, Z, Y, X), in nnU-Net's half precision. Not modified.
             labels: Label value (= class index) of each structure, by name.
             leave_out: Where background is taken whatever the network says, shape (Z, Y, X).
+
+        Raises:
+            ModelError: nnU-Net's resampling gave what is no number.
         """
         background = logits[0]
         if leave_out is not None and leave_out.any():
@@ -90,6 +93,10 @@ class NnunetGrid:
             candidate = self._resampled(logits[index])
             winner[candidate > best] = index
             best = np.maximum(best, candidate)
+        if not np.isfinite(best).all():
+            # It would be smaller than nothing, and so taken for background.
+            message = "The resampling of nnU-Net gave values that are not numbers; update or install nnunetv2 again."
+            raise ModelError(message)
         winner[~np.isin(winner, list(labels.values()))] = 0
         whole = np.zeros(self.properties["shape_before_cropping"], dtype=np.uint8)
         whole[tuple(slice(low, high) for low, high in self.properties["bbox_used_for_cropping"])] = winner

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,8 @@ from BottleneckOODLib.model.nnunet_archive import extracted, trained_folder
 from BottleneckOODLib.model.nnunet_checkpoint import NnunetCheckpoint, read_nnunet_checkpoint
 from BottleneckOODLib.model.nnunet_network import managers, network_of, own_names, require_nnunet
 from BottleneckOODLib.model.nnunet_plans import DATASET_FILE, PLANS_FILE, NnunetPlans, read_plans
-from BottleneckOODLib.tensor_file import sha256_of
+from BottleneckOODLib.temporaries import temporary_folder
+from BottleneckOODLib.tensor_file import sha256_of, telling_the_system_s_reason
 
 CHECKPOINT = "checkpoint_final.pth"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -81,13 +81,13 @@ def add_nnunet(name: str, source: Path, choice: NnunetChoice, output: Path | Non
         raise ModelError(message)
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Beside its goal: the temporary folder of the computer may be too small for weights.
-    with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder.parent) as unpacked:
-        extracted(source, Path(unpacked))
+    with temporary_folder(folder.parent) as unpacked:
+        extracted(source, unpacked)
         try:
-            return _of_folder(name, trained_folder(Path(unpacked)), choice, folder, sha256_of(source))
+            return _of_folder(name, trained_folder(unpacked), choice, folder, sha256_of(source))
         except ModelError as error:
             # The user knows the archive and not where it was unpacked.
-            raise ModelError(str(error).replace(unpacked, str(source))) from None
+            raise ModelError(str(error).replace(str(unpacked), str(source))) from None
 
 
 def _of_folder(
@@ -109,7 +109,8 @@ def _of_folder(
             weights = _fitting(network, checkpoint, first, path)
             if fold == folds[0]:
                 _run_once(network, weights, layer, plans)
-            safetensors.torch.save_file(weights, temporary / file)
+            with telling_the_system_s_reason():
+                safetensors.torch.save_file(weights, temporary / file)
         for file_name, content in ((PLANS_FILE, plans.plans), (DATASET_FILE, plans.dataset)):
             (temporary / file_name).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         document = _document(name, plans, first, choice, modality)

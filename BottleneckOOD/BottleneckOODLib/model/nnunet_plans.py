@@ -5,14 +5,14 @@ nnU-Net looks classes and functions up by the names in its plans. Only names tha
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from BottleneckOODLib.errors import ModelError
+from BottleneckOODLib.json_object import json_object
+from BottleneckOODLib.model.json_number import number
 
 PLANS_FILE = "plans.json"
 DATASET_FILE = "dataset.json"
@@ -41,6 +41,7 @@ _NORMALIZATION = {"CTNormalization", "ZScoreNormalization"}
 _READERS = {"SimpleITKIO": AS_STORED, "NibabelIO": AS_STORED, "NibabelIOWithReorient": "RAS"}
 _MAX_BYTES = 20_000_000
 _AXES = 3
+_LONGEST_REASON = 200
 _MOST_CLASSES = 255
 
 
@@ -98,15 +99,8 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         ModelError: The file is missing, too large, or no JSON object.
     """
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            message = f"The file {path} is too large to be nnU-Net's; give the folder of a trained model."
-            raise ModelError(message)
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError, RecursionError):
-        message = f"The file {path} cannot be read as JSON; copy the folder of the trained model again."
-        raise ModelError(message) from None
-    if not isinstance(document, dict):
+    document = json_object(path, _MAX_BYTES)
+    if document is None:
         message = f"The file {path} cannot be read as JSON; copy the folder of the trained model again."
         raise ModelError(message)
     return document
@@ -126,7 +120,8 @@ def read_plans(folder: Path, configuration: str) -> NnunetPlans:
     try:
         return _checked(plans, dataset, configuration, folder)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        message = f"The plans in {folder} are damaged or incomplete ({error}); copy the trained model again."
+        why = str(error)[:_LONGEST_REASON]
+        message = f"The plans in {folder} are damaged or incomplete ({why}); copy the trained model again."
         raise ModelError(message) from None
 
 
@@ -164,7 +159,7 @@ def _checked(
         message = "transpose_forward"
         raise ValueError(message)
     wanted = ("mean", "std", "percentile_00_5", "percentile_99_5")
-    numbers = {key: _number((intensity or {})["0"][key]) for key in wanted} if normalization[:2] == "CT" else {}
+    numbers = {key: number((intensity or {})["0"][key]) for key in wanted} if normalization[:2] == "CT" else {}
     patch, spacing = settings["patch_size"], settings["spacing"]
     if len(patch) != _AXES or len(spacing) != _AXES or min(patch) < 1 or min(spacing) <= 0:
         message = "patch_size or spacing"
@@ -176,7 +171,7 @@ def _checked(
         architecture=architecture,
         n_stages=n_stages,
         patch=(int(patch[0]), int(patch[1]), int(patch[2])),
-        spacing_mm=(_number(spacing[0]), _number(spacing[1]), _number(spacing[2])),
+        spacing_mm=(number(spacing[0]), number(spacing[1]), number(spacing[2])),
         normalization=normalization,
         only_nonzero=settings["use_mask_for_norm"][0] is True,
         intensity=numbers,
@@ -244,10 +239,3 @@ def _labels(dataset: Mapping[str, Any], folder: Path) -> dict[str, int]:
         message = "the labels are not 1, 2, 3 and so on"
         raise ValueError(message)
     return labels
-
-
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        message = f"{value!r} where a number is needed"
-        raise TypeError(message)
-    return float(value)

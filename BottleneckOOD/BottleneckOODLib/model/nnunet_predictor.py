@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import queue
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,6 +19,7 @@ import torch
 
 with contextlib.redirect_stdout(io.StringIO()):
     # It tells about unset variables of its training.
+    from nnunetv2.inference import predict_from_raw_data
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
     from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
     from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
@@ -26,13 +29,16 @@ __all__ = ["ConfigurationManager", "PlansManager", "WatchedPredictor", "get_netw
 OnWindow = Callable[[torch.Tensor, torch.Tensor, list[int]], None]
 """Called with a window (1, 1, Z, Y, X), its un-mirrored logits (1, n_classes, Z, Y, X) and its first voxel."""
 BeforeWindow = Callable[[int, int], None]
+_NO_MORE_WINDOWS = "end"
+"""What nnU-Net's thread says last."""
 
 
 class WatchedPredictor(nnUNetPredictor):  # type: ignore[misc]
     """``nnUNetPredictor`` whose windows are seen one by one; what it computes is unchanged.
 
     nnU-Net feeds its windows from a thread that would wait for ever, holding the image, if a window raised. So what a
-    window raises is kept, the remaining windows are not fed, and it is raised when nnU-Net's loop has ended.
+    window raises is kept, the remaining windows are not fed, and it is raised when nnU-Net's loop has ended. What that
+    thread raises, as where a window does not fit beside the network on a card, is kept in the same way.
 
     Args:
         device: Where to compute.
@@ -103,7 +109,7 @@ class WatchedPredictor(nnUNetPredictor):  # type: ignore[misc]
             )
         except RuntimeError as error:
             # nnU-Net would begin anew on the CPU, and the features with it; who called begins anew as a whole instead.
-            self._raised = self._raised or error
+            self.keep(error)
             raise _Stopped from error
         if self._raised is not None:
             raise _Stopped
@@ -119,6 +125,10 @@ class WatchedPredictor(nnUNetPredictor):  # type: ignore[misc]
             raise raised from None
         return logits
 
+    def keep(self, error: BaseException) -> None:
+        """Raise this when nnU-Net's loop has ended."""
+        self._raised = self._raised or error
+
     @property
     def stopped(self) -> bool:
         """Whether a window raised."""
@@ -130,8 +140,7 @@ class WatchedPredictor(nnUNetPredictor):  # type: ignore[misc]
         try:
             return self._watched(x)
         except BaseException as error:
-            # It is raised again when nnU-Net's loop has ended.
-            self._raised = error
+            self.keep(error)
             return self._nothing(x)
 
     def _watched(self, x: torch.Tensor) -> torch.Tensor:
@@ -203,11 +212,43 @@ class _UntilRaised(list[tuple[slice, ...]]):
         super().__init__(windows)
         self._predictor = predictor
 
+    def failed(self, error: BaseException) -> None:
+        """The thread that takes them failed."""
+        self._predictor.keep(error)
+
     def __iter__(self) -> Iterator[tuple[slice, ...]]:
         for window in super().__iter__():
             if self._predictor.stopped:
                 return
             yield window
+
+
+class _Feeder(threading.Thread):
+    """The thread that nnU-Net feeds windows from: when it fails it says so, or a window is waited for without end."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._given = tuple(named.get("args", ()))
+
+    def run(self) -> None:
+        """Feed; of windows that are not watched here a failure is as nnU-Net has it."""
+        try:
+            super().run()
+        except BaseException as error:
+            watched = [given for given in self._given if isinstance(given, _UntilRaised)]
+            if not watched:
+                raise
+            watched[0].failed(error)
+            for given in self._given:
+                if isinstance(given, queue.Queue):
+                    given.put(_NO_MORE_WINDOWS)
+        finally:
+            # Of a thread that nobody joins nothing is to be kept, least of all the image.
+            self._given = ()
+
+
+# nnU-Net makes its thread by this name, and hands out neither it nor its queue.
+predict_from_raw_data.Thread = _Feeder
 
 
 class _Stopped(Exception):

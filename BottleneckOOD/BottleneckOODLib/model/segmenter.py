@@ -15,17 +15,15 @@ import torch
 from BottleneckOODLib.errors import ModelError
 from BottleneckOODLib.imaging.volume import Volume
 from BottleneckOODLib.model.bottleneck import BottleneckReached, BottleneckTap, occupied_share
-from BottleneckOODLib.model.devices import describe_device, is_out_of_memory
 from BottleneckOODLib.model.fast_attention import use_fast_attention
 from BottleneckOODLib.model.local_view import local_tokens
-from BottleneckOODLib.model.model_folder import ModelFolder
+from BottleneckOODLib.model.memory_steps import Attempt, attempts, first_output_that_fits
+from BottleneckOODLib.model.model_folder import ModelFolder, check_still_the_same
 from BottleneckOODLib.model.networks import build_network, encoder_stages, local_layer
 from BottleneckOODLib.model.preprocessing import Grid, Preprocessing
 from BottleneckOODLib.model.stages import StageFeatures, StagePool
 from BottleneckOODLib.model.window_inference import (
-    Attempt,
     Steps,
-    attempts,
     batches,
     blended_logits,
     padded,
@@ -77,6 +75,12 @@ class SegmenterOutput:
     stages: tuple[StageFeatures, ...] = ()
     disagreement: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether all that is judged are numbers; the local tokens have a say in the map of regions only."""
+        judged = (*self.logits, self.bottleneck.tokens, self.bottleneck.occupied)
+        return all(bool(np.isfinite(part).all()) for part in judged) and all(s.is_finite for s in self.stages)
+
 
 class Segmenter:
     """A model, loaded and ready.
@@ -88,7 +92,7 @@ class Segmenter:
         steps: What makes a pass faster.
 
     Raises:
-        ModelError: The weights do not fit the network.
+        ModelError: The weights do not fit the network, or were replaced since they were checked.
     """
 
     def __init__(
@@ -143,31 +147,18 @@ class Segmenter:
         Raises:
             ModelError: The memory of the computer does not suffice, the network failed, or its values are not finite.
         """
-        for attempt, fallback in attempts(self.device, self.model.inference.patch, self._steps):
-            device = attempt.device
-            try:
-                logits, collected = self._pass(tensor, attempt, on_window, local_view, stages)
-                bottleneck = collected.bottleneck()
-            except (RuntimeError, ValueError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    message = (
-                        f"The model {self.model.name} failed on this volume; try another to tell which is at fault."
-                    )
-                    raise ModelError(message) from error
-            else:
-                if not (np.isfinite(logits).all() and np.isfinite(bottleneck.tokens).all()):
-                    message = f"The model {self.model.name} gave values that are not numbers for this volume."
-                    raise ModelError(message)
-                warnings = (*self._notes, fallback) if fallback else self._notes
-                words, local = describe_device(device), collected.local()
-                return SegmenterOutput(logits, bottleneck, words, warnings, local, collected.stages)
-            # Only now is nothing of the failed pass held any more, not even by its traceback.
-            if device.type == "cuda":
-                torch.cuda.empty_cache()
-        message = (
-            "The memory of this computer does not suffice for this volume; close other programs or crop the volume."
+        patch, steps = self.model.inference.patch, self._steps
+        tries = attempts(
+            self.device,
+            lambda device: windows_at_once(device, patch) if steps.several else 1,
+            on_device=steps.on_device,
         )
-        raise ModelError(message)
+        return first_output_that_fits(
+            tries,
+            self.model.name,
+            self._notes,
+            lambda attempt: self._pass(tensor, attempt, on_window, local_view, stages),
+        )
 
     def sweep(self, tensor: Float32Array, on_window: WindowCallback | None = None) -> Bottleneck | None:
         """The bottleneck alone, from windows without overlap, the decoder never run: for a preliminary light.
@@ -208,7 +199,7 @@ class Segmenter:
         on_window: WindowCallback | None,
         local_view: LocalView | None,
         stages: bool,
-    ) -> tuple[Float32Array, _Collected]:
+    ) -> SegmenterOutput:
         settings, steps, device = self.model.inference, self._steps, attempt.device
         network = self._network.to(device)
         collected = _Collected()
@@ -233,9 +224,8 @@ class Segmenter:
             logits = blended_logits(tensor, settings, self._padding, self._air, predict, attempt, steps)
         if on_window is not None:
             on_window(total, total)
-        if pool is not None:
-            collected.stages = pool.features()
-        return logits, collected
+        pooled = () if pool is None else pool.features()
+        return SegmenterOutput(logits, collected.bottleneck(), "", (), collected.local(), pooled)
 
     def _local_tap(self, network: torch.nn.Module) -> BottleneckTap:
         patch = self.model.inference.patch
@@ -254,7 +244,6 @@ class _Collected:
         self._occupied: list[torch.Tensor] = []
         self._starts: list[list[int]] = []
         self._local: list[Float32Array] = []
-        self.stages: tuple[StageFeatures, ...] = ()
 
     @property
     def count(self) -> int:
@@ -291,6 +280,7 @@ def _load_network(model: ModelFolder) -> torch.nn.Module:
         )
         raise ModelError(message)
     network.load_state_dict(state)
+    check_still_the_same(model)
     network.requires_grad_(False)
     return network.eval()
 

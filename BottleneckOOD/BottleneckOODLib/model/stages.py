@@ -32,6 +32,11 @@ class WindowMoments:
     deviation: Float32Array
     weight: Float32Array
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether every number is."""
+        return all(bool(np.isfinite(part).all()) for part in (self.mean, self.deviation, self.weight))
+
 
 @dataclass(frozen=True, eq=False)
 class StageFeatures:
@@ -48,6 +53,11 @@ class StageFeatures:
     name: str
     occupied: WindowMoments
     in_mask: WindowMoments
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every number is."""
+        return self.occupied.is_finite and self.in_mask.is_finite
 
 
 class StagePool:

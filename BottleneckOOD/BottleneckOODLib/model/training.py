@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 from BottleneckOODLib.errors import ModelError
 from BottleneckOODLib.model.networks import bottleneck_layer, build_network
+from BottleneckOODLib.model.saved_by_torch import HoldsCodeError, UnreadableError, load_without_code
 from BottleneckOODLib.progress import CancelToken, Progress, ProgressCallback
 from BottleneckOODLib.synthesis.patches import AnatomyBank, PatchSettings, draw_patch
 from BottleneckOODLib.synthesis.real_anatomy import read_real_anatomies
@@ -196,12 +197,17 @@ class _Run:
         """Go on from the checkpoint, if there is one.
 
         Raises:
-            ModelError: It was made with another network or seed.
+            ModelError: It was made with another network or seed, or is damaged.
+        DependencyError: The installed PyTorch is too old to read it safely.
         """
         path = self.output / CHECKPOINT
         if not path.is_file():
             return
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            state = load_without_code(path)
+        except (HoldsCodeError, UnreadableError):
+            message = f"The checkpoint in {self.output.name} is damaged; delete it and start again."
+            raise ModelError(message) from None
         if state["arguments"] != json.dumps(self.arguments) or state["seed"] != self.seed:
             message = f"The checkpoint in {self.output.name} was made with other settings; choose an empty folder."
             raise ModelError(message)

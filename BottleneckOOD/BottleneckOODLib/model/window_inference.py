@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from monai.data.utils import compute_importance_map, dense_patch_slices
 
+from BottleneckOODLib.model.memory_steps import Attempt
 from BottleneckOODLib.model.model_folder import InferenceSettings
 
 Float32Array = npt.NDArray[np.float32]
@@ -45,49 +46,6 @@ class Steps:
     several: bool = True
     on_device: bool = True
     half: torch.dtype | None = None
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """Where and how a pass is tried.
-
-    Attributes:
-        device: Where the network runs.
-        at_once: Windows at a time.
-        blended_on: Where the outputs are blended.
-    """
-
-    device: torch.device
-    at_once: int
-    blended_on: torch.device
-
-
-def attempts(device: torch.device, patch: tuple[int, int, int], steps: Steps) -> Iterator[tuple[Attempt, str]]:
-    """What is tried one after the other when memory does not suffice, and what to tell a user of it.
-
-    Args:
-        device: The device that was chosen.
-        patch: Voxels of a window along z, y, x.
-        steps: How the pass is made faster.
-
-    Yields:
-        The attempt, and a sentence; it is empty for the first.
-    """
-    cpu, largest = torch.device("cpu"), windows_at_once(device, patch) if steps.several else 1
-    blended_on = device if steps.on_device else cpu
-    yield Attempt(device, largest, blended_on), ""
-    if largest > 1:
-        told = f"The memory of {device} sufficed for one window at a time only; this takes longer."
-        yield Attempt(device, 1, blended_on), told
-    if blended_on.type != "cpu":
-        told = f"The memory of {device} sufficed for the network only, so the CPU put the windows together."
-        yield Attempt(device, 1, cpu), told
-    if device.type != "cpu":
-        told = f"The memory of {device} did not suffice, so the CPU was used; this takes longer."
-        at_once = windows_at_once(cpu, patch)
-        yield Attempt(cpu, at_once, cpu), told
-        if at_once > 1:
-            yield Attempt(cpu, 1, cpu), told
 
 
 def windows_at_once(device: torch.device, patch: tuple[int, int, int]) -> int:

@@ -11,6 +11,8 @@ FloatArray = npt.NDArray[np.float64]
 
 AMBER_LEVEL = 0.10
 RED_LEVEL = 0.02
+LARGEST = 1e100
+"""What is larger is no measurement, and its square is beyond the numbers of a computer."""
 
 
 class NotFiniteError(ValueError):
@@ -28,7 +30,7 @@ def conformal_p_value(score: float, calibration: FloatArray) -> float:
         (1 + number of calibration scores >= score) / (n + 1); never below 1 / (n + 1).
 
     Raises:
-        NotFiniteError: The score is not finite.
+        NotFiniteError: A score is not finite, or there is none to compare with.
 
     Source:
         Vovk et al., Algorithmic Learning in a Random World (2005); Laxhammar and Falkman (2011).
@@ -38,6 +40,9 @@ def conformal_p_value(score: float, calibration: FloatArray) -> float:
     """
     if not np.isfinite(score) or not np.isfinite(calibration).all():
         message = "a score is not a finite number"
+        raise NotFiniteError(message)
+    if not len(calibration):
+        message = "there is no reference case to compare with"
         raise NotFiniteError(message)
     return float((1 + np.count_nonzero(calibration >= score)) / (len(calibration) + 1))
 
@@ -56,6 +61,17 @@ def light_of(p_value: float) -> str:
     return "amber" if p_value <= AMBER_LEVEL else "green"
 
 
+def score_at_level(level: float, calibration: FloatArray) -> float | None:
+    """The score above which the p-value is at or below a level; None where n cases allow no p-value that small.
+
+    >>> score_at_level(0.5, np.array([1.0, 2.0, 3.0])), score_at_level(0.2, np.array([1.0, 2.0, 3.0]))
+    (2.0, None)
+    """
+    # A sum of floats may fall just short of the whole number that it stands for.
+    n_above = int(np.floor(level * (len(calibration) + 1) + 1e-9)) - 1
+    return None if n_above < 0 or n_above >= len(calibration) else float(np.sort(calibration)[::-1][n_above])
+
+
 def scaled_score(score: float | FloatArray, calibration: FloatArray) -> FloatArray:
     """A score in units of its calibration: 0 at the median, 1 at the 95% quantile; robust against ties."""
     middle, high = np.quantile(calibration, [0.5, 0.95])
@@ -63,19 +79,21 @@ def scaled_score(score: float | FloatArray, calibration: FloatArray) -> FloatArr
     return np.asarray((np.asarray(score, dtype=np.float64) - middle) / spread)
 
 
-def largest_scaled(scores: Mapping[str, float], calibrations: Mapping[str, FloatArray]) -> tuple[float, FloatArray]:
-    """Combine several scores of one case into one that is calibrated as a whole.
+def largest_scaled(
+    scores: Mapping[str, float | FloatArray], calibrations: Mapping[str, FloatArray]
+) -> tuple[FloatArray, FloatArray]:
+    """Combine several scores of one case, or of several, into one that is calibrated as a whole.
 
     The largest scaled score decides, so a case that is far out in one space only is not outvoted; and the same is done
     with the reference's own leave-one-out scores, so the false-alarm rate stays that of the combination.
 
     Args:
-        scores: Score of the case in each space.
+        scores: Score of the case in each space, or of several cases, shape (m,), rows in one order.
         calibrations: Leave-one-out scores of the n reference cases in each space, shape (n,), rows in one order.
 
     Returns:
-        The combined score, and the combined calibration scores, shape (n,).
+        The combined score, as many as there are cases, and the combined calibration scores, shape (n,).
     """
-    own = max(float(scaled_score(scores[name], calibrations[name])) for name in scores)
+    own = np.max([scaled_score(scores[name], calibrations[name]) for name in scores], axis=0)
     reference = np.max([scaled_score(calibrations[name], calibrations[name]) for name in scores], axis=0)
-    return own, reference
+    return np.asarray(own), reference

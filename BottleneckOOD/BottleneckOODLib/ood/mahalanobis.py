@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from BottleneckOODLib.ood.calibration import NotFiniteError
+
 FloatArray = npt.NDArray[np.float64]
 
 # Its inverse, times any squared distance, is still a finite number.
@@ -59,6 +61,7 @@ class ShrunkMahalanobis:
         n = len(centred)
         self.singular_, self.basis_ = _singular_values(centred)
         floor = _floor(self.shrinkage_, self.mean_variance_, n)
+        _refuse_no_variance(floor)
         self.inverse_variances_ = 1 / ((1 - self.shrinkage_) * self.singular_**2 / n + floor)
         self.inverse_floor_ = 1 / floor
 
@@ -89,6 +92,7 @@ class ShrunkMahalanobis:
         n, d = centred.shape
         shrinkage, mean_variance = _leave_one_out_shrinkage(centred @ centred.T, d)
         floors = np.array([_floor(s, m, n - 1) for s, m in zip(shrinkage, mean_variance, strict=True)])
+        _refuse_no_variance(floors)
         kept = (1 - shrinkage) / (n - 1)
         inside = (centred @ self.basis_.T) ** 2
         outside = np.maximum((centred**2).sum(axis=1) - inside.sum(axis=1), 0.0)
@@ -122,6 +126,7 @@ def score_among(others: FloatArray, case: FloatArray) -> float:
     n, d = centred.shape
     shrinkage, mean_variance = ledoit_wolf_shrinkage(centred)
     floor = _floor(shrinkage, mean_variance, n)
+    _refuse_no_variance(floor)
     kept = (1 - shrinkage) / n
     if d <= n:
         covariance = kept * (centred.T @ centred)
@@ -169,3 +174,10 @@ def _floor(shrinkage: float, mean_variance: float, n: int) -> float:
     """Variance of directions in which the reference cases do not vary; never zero, so that nothing divides by it."""
     least = float(np.finfo(np.float64).eps) * mean_variance * n
     return max(shrinkage * mean_variance, least, _SMALLEST_VARIANCE)
+
+
+def _refuse_no_variance(variances: FloatArray | float) -> None:
+    """An infinite one would leave its direction out of every distance, and any case would look usual."""
+    if not (np.isfinite(variances).all() and np.all(np.asarray(variances) > 0)):
+        message = "the variance of a direction is no positive number"
+        raise NotFiniteError(message)

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-import scipy.ndimage
-import scipy.optimize
-import scipy.special
+import scipy
 
 from BottleneckOODLib.ood.metrics import dice
 
@@ -28,6 +26,10 @@ BOUNDARY_VOXELS = 2
 # What the published code tries when no temperature is given.
 PAPER_TEMPERATURES = (1.0, 2.0, 3.0, 4.0, 5.0, 10.0, 100.0, 1000.0)
 TEMPERATURE_BOUNDS = (0.05, 100.0)
+OUTPUT_CONFIDENCE = "output_confidence"
+"""Name of the feature space of ``output_confidence``."""
+OUTPUT_CONFIDENCE_NAMES = ("unsure_log_odds",)
+_LEAST_UNSURE = 1e-6
 _VOXELS_AT_ONCE = 1 << 20
 
 
@@ -81,6 +83,37 @@ def paper_output_scores(logits: AnyFloats, *, temperature: float = 1.0) -> dict[
         return _softmax_and_energy(_pair(logits[:, slices], scale=1.0), temperature)
 
     return _aggregated(measured, {"all": None}, logits.shape[1:])
+
+
+def output_confidence(logits: AnyFloats, organ: BoolArray, classes: Sequence[int] = (1,)) -> FloatArray | None:
+    """How unsure the network is of the organ that it marked, as features of a case.
+
+    One number: the log odds of the mean of 1 - the organ's softmax over what was marked. With one class for the organ
+    that mean is ``msp_organ`` of ``output_scores``. It is a few percent and varies by factors, so that its log odds are
+    nearly normal. Only the organ's own voxels are looked at, a few slices at a time.
+
+    Args:
+        logits: Shape (n_classes, Z, Y, X), two classes or more, class 0 the background. Not modified.
+        organ: Shape (Z, Y, X), what the network marked: voxels whose largest class is one of ``classes``.
+        classes: The organ's. Where it is made of several, hesitating between those is no doubt about the mask.
+
+    Returns:
+        Shape (1,), see ``OUTPUT_CONFIDENCE_NAMES``; higher is less sure. None where the organ is empty.
+    """
+    box = next(iter(scipy.ndimage.find_objects(organ.astype(np.uint8))), None)
+    if box is None:
+        return None
+    where = (slice(None), *box)
+    part, inside = logits[where], organ[box]
+    total, seen = 0.0, 0
+    for slices in _slabs(inside.shape):
+        found = np.asarray(part[:, slices][:, inside[slices]], dtype=np.float64)
+        own = scipy.special.logsumexp(found[list(classes)], axis=0)
+        unsure = _unsure(own, scipy.special.logsumexp(found, axis=0))
+        total, seen = total + float(unsure.sum()), seen + unsure.size
+    # A network without any doubt would have infinite odds.
+    share = np.clip(total / seen, _LEAST_UNSURE, 1 - _LEAST_UNSURE)
+    return np.array([scipy.special.logit(share)])
 
 
 def ensemble_scores(probabilities: AnyFloats, organ: BoolArray | None = None) -> dict[str, float]:
@@ -191,8 +224,18 @@ def _pair(logits: AnyFloats, scale: float) -> FloatArray:
 def _softmax_and_energy(classes: FloatArray, temperature: float) -> dict[str, FloatArray]:
     scaled = classes / temperature
     total = scipy.special.logsumexp(scaled, axis=0)
-    # The largest softmax without a softmax: exp(max - logsumexp); expm1 keeps the digits of what is nearly sure.
-    return {"msp": -np.expm1(scaled.max(axis=0) - total), "energy": -temperature * total}
+    return {"msp": _unsure(scaled.max(axis=0), total), "energy": -temperature * total}
+
+
+def _unsure(own: FloatArray, total: FloatArray) -> FloatArray:
+    """1 - softmax without a softmax: 1 - exp(own - logsumexp); expm1 keeps the digits of what is nearly sure."""
+    return -np.expm1(own - total)
+
+
+def _slabs(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Slices a few at a time, so that what is computed of a case is never held at once."""
+    step = max(1, _VOXELS_AT_ONCE // max(1, int(np.prod(shape[1:]))))
+    return (slice(first, first + step) for first in range(0, shape[0], step))
 
 
 def _aggregated(
@@ -202,9 +245,7 @@ def _aggregated(
     sums: dict[tuple[str, str], float] = {}
     largest: dict[str, float] = {}
     counts = {name: int(np.prod(shape) if mask is None else np.count_nonzero(mask)) for name, mask in regions.items()}
-    step = max(1, _VOXELS_AT_ONCE // max(1, int(np.prod(shape[1:]))))
-    for first in range(0, shape[0], step):
-        slices = slice(first, first + step)
+    for slices in _slabs(shape):
         for measure, values in measured(slices).items():
             largest[measure] = max(largest.get(measure, -math.inf), float(values.max()))
             for name, mask in regions.items():

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from BottleneckOODLib.ood.calibration import NotFiniteError
+
 FloatArray = npt.NDArray[np.float64]
 
 _N_NEIGHBOURS = 10
@@ -37,6 +39,9 @@ def place(distances: FloatArray, map_xy: FloatArray, nearest_leave_one_out: Floa
         map_xy: Map positions of the training cases, shape (n, 2).
         nearest_leave_one_out: Distance of each training case to its nearest other, shape (n,).
 
+    Raises:
+        NotFiniteError: A distance is not finite.
+
     Returns:
         The placement; the same whatever other cases are placed.
 
@@ -44,6 +49,9 @@ def place(distances: FloatArray, map_xy: FloatArray, nearest_leave_one_out: Floa
         Weights: the smooth nearest-neighbour distances of UMAP (McInnes et al., arXiv:1802.03426, algorithm 3); a
         weighted mean is UMAP's own start for a new point.
     """
+    if not (np.isfinite(distances).all() and np.isfinite(nearest_leave_one_out).all()):
+        message = "a distance to a training case is not finite"
+        raise NotFiniteError(message)
     k = min(_N_NEIGHBOURS, len(distances))
     nearest = np.argsort(distances, kind="stable")[:k]
     weights = _smooth_weights(distances[nearest])

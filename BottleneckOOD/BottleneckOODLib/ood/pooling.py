@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from BottleneckOODLib.ood.calibration import NotFiniteError
+
 FloatArray = npt.NDArray[np.float64]
 FloatLike = npt.NDArray[np.floating]
 
@@ -33,13 +35,20 @@ def pool_tokens(
         The pooled vector, float64.
 
     Raises:
-        ValueError: The method is unknown.
+        ValueError: The method is unknown, or not every token has one weight.
+        NotFiniteError: A weight is not finite.
 
     Source:
         Mean pooling: Woodland et al., MELBA 2024:020.
     """
     flat = np.moveaxis(tokens, 1, -1).reshape(-1, tokens.shape[1]).astype(np.float64)
     weights = np.ones(len(flat)) if occupied is None else occupied.reshape(-1).astype(np.float64)
+    if weights.shape != flat.shape[:1]:
+        message = f"{len(weights)} weights for {len(flat)} tokens"
+        raise ValueError(message)
+    if not np.isfinite(weights).all():
+        message = "the weight of a token is not a finite number"
+        raise NotFiniteError(message)
     seen = weights > least
     if seen.any():
         flat, weights = flat[seen], weights[seen]

@@ -149,10 +149,10 @@ def _reference_choice(name: str, folder: Path, model: ModelChoice) -> ReferenceC
 
 
 def _mismatch(name: str, document: dict[str, Any], settings: dict[str, Any], model: ModelChoice) -> str:
-    from BottleneckOODLib.case_measuring import MEASUREMENTS  # noqa: PLC0415 - imports SciPy
+    from BottleneckOODLib.case_measuring import MEASURED_ALIKE  # noqa: PLC0415 - imports SciPy
 
     if not model.fingerprint or document.get("model_fingerprint") != model.fingerprint:
         return f'The reference "{name}" was made by another model; choose its own, or build one with this model.'
-    if settings.get("measurements") != MEASUREMENTS:
+    if settings.get("measurements") not in MEASURED_ALIKE:
         return f'The reference "{name}" was built by another version of BottleneckOOD; build it again.'
     return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib
 import importlib.util
 import re
@@ -112,7 +113,7 @@ def state_of(requirement: Requirement) -> State:
     distribution = _distribution(requirement.name)
     if distribution is None:
         return "damaged" if spec is not None else "missing"
-    files, version = distribution.files, distribution.metadata["Version"]
+    files, version = _recorded(distribution), distribution.metadata["Version"]
     if not importable or not files or not version or not _all_there(files):
         return "damaged"
     return "there" if _numbers(version) >= _numbers(requirement.floor) else "too old"
@@ -156,6 +157,12 @@ def installation_plan(
             f"Install them now? Downloads {size} and takes {time}; what Slicer brings along stays as it is."
         ),
     )
+
+
+def lacking_for(purpose: str, state: Callable[[Requirement], State] = state_of) -> str:
+    """Names of what an optional purpose lacks, joined for a sentence; empty where it lacks nothing."""
+    lacking = [r.specification for r in requirements() if r.purpose == purpose and state(r) in ("missing", "damaged")]
+    return " and ".join(lacking)
 
 
 def installed_versions() -> dict[str, str]:
@@ -216,11 +223,19 @@ def _distribution(name: str) -> metadata.Distribution | None:
         return None
 
 
-def _all_there(files: Sequence[metadata.PackagePath]) -> bool:
+def _recorded(distribution: metadata.Distribution) -> list[Path]:
+    """The files that a package was installed with; ``Distribution.files`` leaves out what is lost since Python 3.12."""
+    record = distribution.read_text("RECORD")
+    if record is None:
+        return [Path(str(file.locate())) for file in distribution.files or ()]
+    return [Path(str(distribution.locate_file(line[0]))) for line in csv.reader(record.splitlines()) if line]
+
+
+def _all_there(files: Sequence[Path]) -> bool:
     """Whether files of a package exist: all of a small one's, every so many of a large one's."""
     of_code = [file for file in files if file.suffix in (".py", ".so", ".pyd", ".dll")]
     step = max(1, len(of_code) // _MOST_FILES_LOOKED_AT)
-    return all(Path(str(file.locate())).exists() for file in of_code[::step])
+    return all(file.exists() for file in of_code[::step])
 
 
 def _canonical(name: str) -> str:

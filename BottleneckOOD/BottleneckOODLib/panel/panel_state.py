@@ -13,6 +13,7 @@ from BottleneckOODLib.assessment.wording import (
     PART_QUESTIONS,
     STATE_SHAPES,
     STATE_WORDS,
+    training_case_counts,
 )
 from BottleneckOODLib.model.gpu_facts import DeviceFacts
 from BottleneckOODLib.translation import _
@@ -108,7 +109,9 @@ def result_state(assessment: Assessment) -> ResultState:
     percentile = "" if assessment.percentile is None else f"{assessment.percentile:.0f} of 100"
     facts = [(_("Mask volume"), f"{assessment.volume_ml:,.0f} ml")]
     if assessment.p_value is not None:
-        facts.append((_("p-value"), f"{assessment.p_value:.3f} ({assessment.reference.n_cases} training cases)"))
+        counted, aside = training_case_counts(assessment.reference.n_cases, assessment.n_calibrating)
+        facts.append((_("p-value"), f"{assessment.p_value:.3f} ({counted})"))
+        facts += [(_("Not among them"), aside)] if aside else []
     outcome = _similar_cases_dice(assessment)
     if outcome:
         facts.append((_("Dice of similar training cases"), outcome))

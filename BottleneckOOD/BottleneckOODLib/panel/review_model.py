@@ -21,6 +21,7 @@ from BottleneckOODLib.assessment.decision import (
     withdraw,
 )
 from BottleneckOODLib.assessment.decision_record import DecisionLog, DecisionStore
+from BottleneckOODLib.assessment.reader_names import same_reader
 from BottleneckOODLib.errors import UserError
 from BottleneckOODLib.panel.review_state import ReviewState, rating_choices, reason_choices, saved_words
 from BottleneckOODLib.translation import _
@@ -29,6 +30,7 @@ _NO_CASE = _("Assess a case first.")
 _NO_RATING = _("Choose a rating first, with the buttons or the keys 1 to 5.")
 _NO_READER = _("Type your name or initials first.")
 _SAVES = _("Keeps the decision in the scene; save the scene to keep it for good.")
+_SAVES_IN_STORE = _("Keeps the decision in the review store, at once.")
 _NOTHING_TO_UNDO = _("You have decided nothing on this assessment that could be withdrawn.")
 _REVEALED = _("Rated before the light was shown. Here it is: you may rate again, both decisions are kept.")
 _FROM_THE_NEXT_CASE = _("The light of this case has been seen already; the next case starts without it.")
@@ -64,6 +66,9 @@ class ReviewModel:
         blind_first: Whether cases are rated before their light is shown.
         clock: Seconds that only run forward.
         changed: Called whenever ``state`` has changed.
+        has_seen: Whether the reader is known to have seen a case's light elsewhere, by the case's name.
+        revealed: Called with the case's name when its light is shown without a rating.
+        in_store: Whether a case is decided in a review store rather than in the scene, by its name.
     """
 
     def __init__(
@@ -74,8 +79,14 @@ class ReviewModel:
         blind_first: bool = False,
         clock: Callable[[], float] = time.monotonic,
         changed: Callable[[], None] = lambda: None,
+        has_seen: Callable[[str], bool] = lambda _case_id: False,
+        revealed: Callable[[str], None] = lambda _case_id: None,
+        in_store: Callable[[str], bool] = lambda _case_id: False,
     ) -> None:
         self._store = store
+        self._has_seen = has_seen
+        self._revealed = revealed
+        self._in_store = in_store
         self._reader = reader
         self._blind_first = blind_first
         self._clock = clock
@@ -122,7 +133,7 @@ class ReviewModel:
             log = self._store.decisions_of(assessment.case_id)
         except UserError:
             return True
-        return not self._rated_before(log, assessment)
+        return not (self._rated_before(log, assessment) or self._has_seen(assessment.case_id))
 
     def choose(self, rating: Rating) -> None:
         """The reader picks a rating; it is a decision only once it is saved."""
@@ -165,6 +176,7 @@ class ReviewModel:
         """Show the light without a rating; what is rated after that says that it was seen."""
         if self._sitting is not None and not self._sitting.revealed:
             self._sitting.revealed = True
+            self._revealed(self._sitting.assessment.case_id)
             self._stand(message="")
 
     def save(self) -> None:
@@ -208,7 +220,7 @@ class ReviewModel:
         self._stand(message=withdrawn.format(rating=RATING_WORDS[row.rating]))
 
     def _new_sitting(self, assessment: Assessment, now: float) -> _Sitting:
-        seen_before = self._rated_before(self._log, assessment)
+        seen_before = self._rated_before(self._log, assessment) or self._has_seen(assessment.case_id)
         return _Sitting(_without_voxels(assessment), self._blind_first, not self._blind_first or seen_before, now)
 
     def _read_log(self, case_id: str) -> None:
@@ -221,8 +233,7 @@ class ReviewModel:
         return any(self._is_own(row, assessment) for row in log.decisions)
 
     def _is_own(self, row: Decision, assessment: Assessment) -> bool:
-        same = row.versions.assessment_created == assessment.created
-        return same and bool(self._reader.strip()) and row.reader.casefold() == self._reader.strip().casefold()
+        return row.versions.assessment_created == assessment.created and same_reader(row.reader, self._reader)
 
     def _last_own(self) -> Decision | None:
         sitting = self._sitting
@@ -265,7 +276,7 @@ class ReviewModel:
             note=sitting.note,
             reader=self._reader,
             save_enabled=not missing,
-            save_hint=missing or _SAVES,
+            save_hint=missing or (_SAVES_IN_STORE if self._in_store(sitting.assessment.case_id) else _SAVES),
             undo_enabled=own is not None,
             undo_hint=undo_hint,
             blind_first=self._blind_first,

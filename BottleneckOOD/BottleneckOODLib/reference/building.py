@@ -10,22 +10,22 @@ import numpy as np
 import numpy.typing as npt
 
 from BottleneckOODLib.errors import ReferenceSetError
-from BottleneckOODLib.ood.calibration import AMBER_LEVEL, RED_LEVEL
+from BottleneckOODLib.ood.calibration import AMBER_LEVEL, LARGEST, RED_LEVEL
 from BottleneckOODLib.ood.knn import KNearestNeighbours
 from BottleneckOODLib.ood.mahalanobis import ShrunkMahalanobis
 from BottleneckOODLib.ood.metrics import auroc
 from BottleneckOODLib.ood.pca import PrincipalComponents
 from BottleneckOODLib.ood.token_bank import TokenBank
 from BottleneckOODLib.reference.cases_file import ReferenceCase
-from BottleneckOODLib.reference.feature_space import Detector, FeatureSpace
+from BottleneckOODLib.reference.feature_space import Detector, FeatureSpace, usual_detector
 from BottleneckOODLib.reference.map_fitting import fit_map
-from BottleneckOODLib.reference.outcome_fitting import LEAST_OF_EACH, combined_leave_one_out, fit_outcomes
-from BottleneckOODLib.reference.outcomes import FAILURE_DICE
+from BottleneckOODLib.reference.outcome_fitting import LEAST_OF_EACH, fit_outcomes
+from BottleneckOODLib.reference.outcomes import FAILURE_DICE, has_failed
 from BottleneckOODLib.reference.reference_folder import Reference
+from BottleneckOODLib.reference.scoring import MIN_CASES, calibrating_rows, combined_leave_one_out
 
 FloatArray = npt.NDArray[np.float64]
 
-MIN_CASES = 20
 KNN_SHARES = (0.05, 0.1, 0.25, 0.5, 0.75)
 
 
@@ -49,7 +49,8 @@ def build_reference(
         cases: The cases.
         settings: What to keep with the reference, such as the pooling.
         n_components: Reduce the bottleneck to so many principal components first; None keeps all its features.
-        failure_dice: A mask with this Dice or less has failed.
+        failure_dice: A mask with this Dice or less has failed; it is no example of a usual one, so that p-values are
+            calibrated by the other cases.
         bank: Gives the cases' tokens, for the map of unusual regions; called when the cases are known to suffice.
 
     Returns:
@@ -61,7 +62,7 @@ def build_reference(
     n = len(cases)
     check_names_and_count([case.case_id for case in cases])
     for space, array in features.items():
-        if len(array) != n or not np.isfinite(array).all():
+        if len(array) != n or not np.all(np.abs(array) <= LARGEST):
             message = f"The {space} features of the cases are incomplete or not finite numbers; check the model."
             raise ReferenceSetError(message)
     outcomes = [case.dice for case in cases]
@@ -70,14 +71,16 @@ def build_reference(
     spaces = {"bottleneck": FeatureSpace.fitted("bottleneck", features["bottleneck"], detector, reducer=reducer)}
     for space in features:
         if space != "bottleneck":
-            spaces[space] = FeatureSpace.fitted(space, features[space], ShrunkMahalanobis())
+            spaces[space] = FeatureSpace.fitted(space, features[space], usual_detector(space))
+    usual = calibrating_rows(outcomes, failure_dice)
     complete = dict(settings) | {
         "levels": {"amber": AMBER_LEVEL, "red": RED_LEVEL},
-        "attainable_p": 1 / (n + 1),
+        "attainable_p": 1 / (int(usual.sum()) + 1),
+        "failure_dice": failure_dice,
         "detector_choice": choice,
     }
     map_xy = fit_map(spaces["bottleneck"].detector.features_)
-    outcomes_known = fit_outcomes(combined_leave_one_out(spaces), outcomes, failure_dice)
+    outcomes_known = fit_outcomes(combined_leave_one_out(spaces, usual), outcomes, failure_dice)
     return Reference(
         name, model_fingerprint, tuple(cases), spaces, map_xy, complete, bank=bank(), outcomes=outcomes_known
     )
@@ -114,7 +117,7 @@ def choose_detector(
     """
     candidates: list[Detector] = [ShrunkMahalanobis(), *(KNearestNeighbours(share) for share in KNN_SHARES)]
     known = np.array([outcome is not None for outcome in outcomes])
-    failed = np.array([outcome is not None and outcome <= failure_dice for outcome in outcomes])
+    failed = has_failed(outcomes, failure_dice)
     n_failed, n_good = int(failed.sum()), int((known & ~failed).sum())
     if min(n_failed, n_good) < LEAST_OF_EACH:
         reason = f"{n_failed} of {n_failed + n_good} cases with a known Dice failed: too few to choose by"

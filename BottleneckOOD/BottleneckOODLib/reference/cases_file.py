@@ -87,13 +87,16 @@ def read_cases(path: Path) -> tuple[ReferenceCase, ...]:
     Raises:
         OSError: The file cannot be read.
         KeyError: A column that every version has is missing.
-        ValueError: The file is too large, or a number is none.
+        ValueError: The file is too large or no table, or a number is none.
     """
     if path.stat().st_size > _MAX_BYTES:
         message = "the table of cases is too large"
         raise ValueError(message)
     with path.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
+        try:
+            rows = list(csv.DictReader(stream))
+        except csv.Error as error:
+            raise ValueError(str(error)) from None
     return tuple(_case(row) for row in rows)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from BottleneckOODLib.catalogue import find_reference, list_references
@@ -9,14 +10,16 @@ from BottleneckOODLib.errors import ReferenceSetError
 from BottleneckOODLib.reference.reference_folder import Reference
 
 
-def reference_for(wish: str | Path | None, model_name: str, fingerprint: str, measurements: int) -> Reference:
+def reference_for(
+    wish: str | Path | None, model_name: str, fingerprint: str, measurements: Collection[int]
+) -> Reference:
     """The reference that was asked for, or the first that the model made.
 
     Args:
         wish: Name or folder of a reference; None takes the model's own.
         model_name: Name of the model, for the sentence.
         fingerprint: Fingerprint of the model.
-        measurements: How features are measured today.
+        measurements: Ways of measuring whose features mean the same as today's.
 
     Raises:
         ReferenceSetError: It is missing or damaged, or there is none of this model.

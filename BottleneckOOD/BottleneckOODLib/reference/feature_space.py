@@ -8,13 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from BottleneckOODLib.errors import ReferenceMismatchError
+from BottleneckOODLib.ood.calibration import LARGEST, NotFiniteError
 from BottleneckOODLib.ood.knn import KNearestNeighbours
 from BottleneckOODLib.ood.mahalanobis import ShrunkMahalanobis, score_among
+from BottleneckOODLib.ood.output_scores import OUTPUT_CONFIDENCE
 from BottleneckOODLib.ood.pca import PrincipalComponents
+from BottleneckOODLib.ood.upper_tail import UpperTail
 
 FloatArray = npt.NDArray[np.float64]
 _CONSTANT = 1e-9
-Detector = KNearestNeighbours | ShrunkMahalanobis
+Detector = KNearestNeighbours | ShrunkMahalanobis | UpperTail
 
 
 def make_detector(name: str, settings: dict[str, float | str]) -> Detector:
@@ -27,8 +30,15 @@ def make_detector(name: str, settings: dict[str, float | str]) -> Detector:
         return KNearestNeighbours(k=float(settings["k"]), statistic=str(settings["statistic"]))
     if name == ShrunkMahalanobis.name:
         return ShrunkMahalanobis()
+    if name == UpperTail.name:
+        return UpperTail()
     message = f"unknown detector {name!r}"
     raise ValueError(message)
+
+
+def usual_detector(space: str) -> Detector:
+    """What judges a feature space unless another detector is chosen: a network that is surer than usual is no alarm."""
+    return UpperTail() if space == OUTPUT_CONFIDENCE else ShrunkMahalanobis()
 
 
 def make_reducer(name: str, settings: dict[str, float | str]) -> PrincipalComponents:
@@ -79,6 +89,9 @@ class FeatureSpace:
 
         Standardising and reducing are part of the fit: with more features than cases, a case that took part in them
         would look nearer than a new one, and the light would flag too many.
+
+        Raises:
+            NotFiniteError: A feature is not finite or beyond ``LARGEST``, or there are no cases.
         """
         features = np.array(features, dtype=np.float64)
         if leave_one_out is None:
@@ -87,7 +100,23 @@ class FeatureSpace:
         centre, scale = _standardisation(features)
         standardised = (features - centre) / scale
         detector.fit(standardised if reducer is None else reducer.fit(standardised).transform(standardised))
-        return cls(name, features, centre, scale, reducer, detector, leave_one_out)
+        space = cls(name, features, centre, scale, reducer, detector, leave_one_out)
+        space.check_whole()
+        return space
+
+    def check_whole(self) -> None:
+        """Refuse to be compared with: by a spread that is not finite, every case would lie in the middle.
+
+        Raises:
+            NotFiniteError: Something that was fitted is not finite or beyond ``LARGEST``, or cases are missing.
+        """
+        fitted = [self.features, self.centre, self.scale, self.leave_one_out]
+        fitted += [value for part in (self.detector, self.reducer) if part is not None for value in vars(part).values()]
+        rows = {len(self.features), len(self.leave_one_out), len(self.detector.features_)}
+        within = bool(np.all(np.abs(self.features) <= LARGEST))
+        if len(rows) > 1 or 0 in rows or not within or not all(map(_is_finite, fitted)):
+            message = f"the {self.name} features of the reference are not finite numbers"
+            raise NotFiniteError(message)
 
     def as_the_detector_sees(self, vector: FloatArray) -> FloatArray:
         """A case's features (d,), standardised and reduced as the reference cases were.
@@ -109,6 +138,10 @@ class FeatureSpace:
         return float(self.detector.ood_score(self.as_the_detector_sees(vector)[None])[0])
 
 
+def _is_finite(value: object) -> bool:
+    return not isinstance(value, float | np.ndarray) or bool(np.isfinite(value).all())
+
+
 def _standardisation(features: FloatArray) -> tuple[FloatArray, FloatArray]:
     centre, scale = features.mean(axis=0), features.std(axis=0)
     return centre, np.where(scale > _CONSTANT * np.maximum(1.0, np.abs(centre)), scale, 1.0)
@@ -123,5 +156,5 @@ def _left_out_score(features: FloatArray, index: int, detector: Detector, reduce
         others, case = refitted.transform(others), refitted.transform(case[None])[0]
     if isinstance(detector, ShrunkMahalanobis):
         return score_among(others, case)
-    fitted = KNearestNeighbours(detector.k, detector.statistic).fit(others)
+    fitted = make_detector(detector.name, detector.settings()).fit(others)
     return float(fitted.ood_score(case[None])[0])

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from BottleneckOODLib.ood.calibration import scaled_score
-from BottleneckOODLib.reference.feature_space import FeatureSpace
-from BottleneckOODLib.reference.outcomes import FAILURE_DICE, ExpectedDice, OperatingPoint, Outcomes
+from BottleneckOODLib.reference.outcomes import FAILURE_DICE, ExpectedDice, OperatingPoint, Outcomes, has_failed
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -20,11 +18,6 @@ LEAST_OF_EACH = 10
 """So many cases that failed, and so many that did not, are needed to tell them apart by."""
 _LEAST_KNOWN = 40
 _SEED = 0
-
-
-def combined_leave_one_out(spaces: Mapping[str, FeatureSpace]) -> FloatArray:
-    """Score of each reference case among the others, all spaces together, shape (n,); as a new case's is combined."""
-    return np.asarray(np.max([scaled_score(one.leave_one_out, one.leave_one_out) for one in spaces.values()], axis=0))
 
 
 def fit_outcomes(scores: FloatArray, outcomes: Sequence[float | None], failure_dice: float = FAILURE_DICE) -> Outcomes:
@@ -46,7 +39,7 @@ def fit_outcomes(scores: FloatArray, outcomes: Sequence[float | None], failure_d
     expected = expected_dice(of_known, dice)
     reasons = []
     if point is None:
-        n_failed = int(np.count_nonzero(dice <= failure_dice))
+        n_failed = int(np.count_nonzero(has_failed(dice, failure_dice)))
         reasons.append(
             f"No operating point: of {len(dice)} cases with a known Dice {n_failed} failed (Dice of {failure_dice:g} "
             f"or less), and {LEAST_OF_EACH} that failed and {LEAST_OF_EACH} that did not are needed."
@@ -60,7 +53,7 @@ def fit_outcomes(scores: FloatArray, outcomes: Sequence[float | None], failure_d
 
 def operating_point(scores: FloatArray, dice: FloatArray, failure_dice: float) -> OperatingPoint | None:
     """The largest threshold that catches at least 90% of the failed cases; None where there are too few of a kind."""
-    failed = dice <= failure_dice
+    failed = has_failed(dice, failure_dice)
     n_failed, n_other = int(failed.sum()), int((~failed).sum())
     if min(n_failed, n_other) < LEAST_OF_EACH:
         return None

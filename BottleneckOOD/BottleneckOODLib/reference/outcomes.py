@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 FAILURE_DICE = 0.80
 """A mask with this Dice or less has failed."""
+
+
+def has_failed(
+    dice: float | Sequence[float | None] | npt.NDArray[np.float64], failure_dice: float = FAILURE_DICE
+) -> npt.NDArray[np.bool_]:
+    """Whether each mask has failed; one whose Dice is not known has not.
+
+    >>> has_failed([0.5, 0.8, 0.81, None]).tolist()
+    [True, True, False, False]
+    """
+    return np.asarray(np.asarray(dice, dtype=np.float64) <= failure_dice)
 
 
 @dataclass(frozen=True)
@@ -76,6 +88,11 @@ class Outcomes:
     expected_dice: ExpectedDice | None
     reasons: tuple[str, ...] = ()
 
+    @property
+    def failure_dice(self) -> float:
+        """A mask with this Dice or less has failed."""
+        return FAILURE_DICE if self.operating_point is None else self.operating_point.failure_dice
+
     def document(self) -> dict[str, Any]:
         """As plain data."""
         return asdict(self)
@@ -103,6 +120,6 @@ class Outcomes:
 
 
 def _check_finite(numbers: Sequence[Any]) -> None:
-    if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers):
+    if not all(type(number) in (int, float) and abs(number) <= sys.float_info.max for number in numbers):
         message = "a number of the outcomes is damaged"
         raise ValueError(message)

@@ -14,9 +14,10 @@ from BottleneckOODLib.ood.mahalanobis import ShrunkMahalanobis
 from BottleneckOODLib.ood.metrics import auroc
 from BottleneckOODLib.reference.building import KNN_SHARES
 from BottleneckOODLib.reference.feature_space import Detector, FeatureSpace
-from BottleneckOODLib.reference.outcome_fitting import combined_leave_one_out, fit_outcomes
-from BottleneckOODLib.reference.outcomes import FAILURE_DICE
+from BottleneckOODLib.reference.outcome_fitting import fit_outcomes
+from BottleneckOODLib.reference.outcomes import FAILURE_DICE, has_failed
 from BottleneckOODLib.reference.reference_folder import Reference
+from BottleneckOODLib.reference.scoring import combined_leave_one_out
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -36,7 +37,7 @@ def choose_on_validation(
     Args:
         reference: Its cases are what the validation cases are compared with.
         bottlenecks: Pooled bottlenecks of the validation cases, shape (n, d).
-        dice: Their Dice, shape (n,); below ``FAILURE_DICE`` they failed.
+        dice: Their Dice, shape (n,).
         groups: Number of the image that each comes from, shape (n,).
         source: What the validation cases are, in words.
 
@@ -46,9 +47,10 @@ def choose_on_validation(
     Source:
         Cluster bootstrap: Field and Welsh, J. R. Statist. Soc. B 69 (2007) 369-390.
     """
-    failed = dice < FAILURE_DICE
+    failed = has_failed(dice)
     n_failed, n_good = int(failed.sum()), int((~failed).sum())
-    facts = {"n_failed": n_failed, "n_good": n_good, "failure": f"Dice below {FAILURE_DICE}", "chosen_on": source}
+    facts = {"n_failed": n_failed, "n_good": n_good, "chosen_on": source}
+    facts["failure"] = f"Dice of {FAILURE_DICE:g} or less"
     if min(n_failed, n_good) < LEAST_OF_EACH:
         reason = f"{n_failed} of {len(dice)} validation cases failed: too few to choose by"
         return ShrunkMahalanobis(), {"detector": _DEFAULT, "auroc": None, **facts, "reason": reason}
@@ -86,10 +88,9 @@ def with_detector(reference: Reference, detector: Detector, choice: Mapping[str,
     outcomes = reference.outcomes
     if outcomes is not None and not same:
         # They are told of the combined score, and that is another one now.
-        point = outcomes.operating_point
         known = [case.dice for case in reference.cases]
-        failure_dice = FAILURE_DICE if point is None else point.failure_dice
-        outcomes = fit_outcomes(combined_leave_one_out(spaces), known, failure_dice)
+        scores = combined_leave_one_out(spaces, reference.calibrating)
+        outcomes = fit_outcomes(scores, known, reference.failure_dice or outcomes.failure_dice)
     return replace(reference, spaces=spaces, settings=settings, outcomes=outcomes, fingerprint="")
 
 

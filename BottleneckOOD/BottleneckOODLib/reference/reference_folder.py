@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from BottleneckOODLib.atomic_folder import written_whole
 from BottleneckOODLib.errors import ReferenceMismatchError, ReferenceSetError
+from BottleneckOODLib.json_object import json_object
 from BottleneckOODLib.ood.knn import squared_distances
 from BottleneckOODLib.ood.placement import Placement, place
 from BottleneckOODLib.ood.token_bank import TokenBank
@@ -22,7 +23,14 @@ from BottleneckOODLib.reference.bank_file import read_bank, write_bank
 from BottleneckOODLib.reference.cases_file import ExtentRange, ReferenceCase, extent_range, read_cases, write_cases
 from BottleneckOODLib.reference.feature_space import FeatureSpace, make_detector, make_reducer
 from BottleneckOODLib.reference.outcomes import Outcomes
-from BottleneckOODLib.reference.scoring import Neighbour, Score, nearest_cases, score_case
+from BottleneckOODLib.reference.scoring import (
+    Neighbour,
+    Score,
+    calibrating_rows,
+    combined_leave_one_out,
+    nearest_cases,
+    score_case,
+)
 from BottleneckOODLib.tensor_file import TensorFileError, check_tensor_file, read_arrays, write_arrays
 
 FloatArray = npt.NDArray[np.float64]
@@ -63,13 +71,17 @@ class Reference:
     outcomes: Outcomes | None = None
     thumbnails: tuple[bytes, ...] = ()
 
-    def check_made_by(self, fingerprint: str, measurements: int) -> None:
+    def check_made_by(self, fingerprint: str, measurements: Collection[int]) -> None:
         """Refuse to judge features of another model, or that were measured in another way.
+
+        Args:
+            fingerprint: The model's.
+            measurements: Ways of measuring whose features mean the same as today's.
 
         Raises:
             ReferenceMismatchError: The reference was made by another model, or before a feature was defined anew.
         """
-        if self.settings.get("measurements") != measurements:
+        if self.settings.get("measurements") not in measurements:
             message = f'The reference "{self.name}" was built by another version of BottleneckOOD; build it again.'
             raise ReferenceMismatchError(message)
         if fingerprint != self.model_fingerprint:
@@ -85,7 +97,7 @@ class Reference:
             ReferenceMismatchError: The features do not fit the reference.
             NotFiniteError: A feature or a score is not a finite number.
         """
-        return score_case(self.spaces, features)
+        return score_case(self.spaces, features, self.calibrating)
 
     def neighbours(self, bottleneck: FloatArray, k: int = 5) -> tuple[Neighbour, ...]:
         """The nearest reference cases by bottleneck, nearest first."""
@@ -94,6 +106,22 @@ class Reference:
     def place(self, bottleneck: FloatArray) -> Placement:
         """Position on the map."""
         return place(self._distances(bottleneck), self.map_xy, self._nearest_leave_one_out)
+
+    @property
+    def failure_dice(self) -> float | None:
+        """A mask with this Dice or less has failed; None in references that were built before that counted."""
+        limit = self.settings.get("failure_dice")
+        return None if limit is None else float(limit)
+
+    @cached_property
+    def calibrating(self) -> npt.NDArray[np.bool_]:
+        """The cases that scores are held against, shape (n,): those whose mask is not known to have failed."""
+        return calibrating_rows([case.dice for case in self.cases], self.failure_dice)
+
+    @cached_property
+    def combined_calibration(self) -> FloatArray:
+        """Combined scores of the cases that count, each left out: what a case's score is compared with."""
+        return combined_leave_one_out(self.spaces, self.calibrating)[self.calibrating]
 
     @cached_property
     def extent_range(self) -> ExtentRange | None:
@@ -170,9 +198,7 @@ class Reference:
         try:
             arrays = _read_arrays(folder)
             cases = read_cases(folder / CASES_FILE)
-            if _fingerprint(document, folder) != document["fingerprint"]:
-                message = f"The reference in {folder} was changed since it was made; restore it or build it again."
-                raise ReferenceSetError(message)
+            _check_unchanged(document, folder)
             n = document["n_cases"]
             sizes = {len(cases), *(len(array) for array in arrays.values())}
             if sizes != {n} or not all(np.isfinite(array).all() for array in arrays.values()):
@@ -192,6 +218,9 @@ class Reference:
                 for reducer in [entry.get("reducer")]
             }
             outcomes = document.get("outcomes")
+            bank = read_bank(folder / TOKENS_FILE, document["tokens"]["spread"]) if "tokens" in document else None
+            # Again, now that all is read: a reference that is just being replaced must not be half of each.
+            _check_unchanged(document, folder)
             return cls(
                 name=str(document["name"]),
                 model_fingerprint=str(document["model_fingerprint"]),
@@ -200,10 +229,10 @@ class Reference:
                 map_xy=arrays["map_xy"],
                 settings=dict(document["settings"]),
                 fingerprint=str(document["fingerprint"]),
-                bank=read_bank(folder / TOKENS_FILE, document["tokens"]["spread"]) if "tokens" in document else None,
+                bank=bank,
                 outcomes=None if outcomes is None else Outcomes.of_document(outcomes),
             )
-        except (OSError, KeyError, TypeError, ValueError, AttributeError, IndexError, TensorFileError):
+        except (OSError, KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError, TensorFileError):
             message = f"The reference in {folder} is damaged or incomplete; restore it or build it again."
             raise ReferenceSetError(message) from None
 
@@ -218,18 +247,21 @@ def read_document(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         message = f"The folder {folder} is not a reference folder: it has no {REFERENCE_FILE}; choose another folder."
         raise ReferenceSetError(message)
-    try:
-        document = json.loads(path.read_text(encoding="utf-8")) if path.stat().st_size < _MAX_FILE_BYTES else None
-    except (OSError, UnicodeDecodeError, ValueError, RecursionError):
-        document = None
-    version = document.get("schema_version") if isinstance(document, dict) else None
+    document = json_object(path, _MAX_FILE_BYTES) or {}
+    version = document.get("schema_version")
     if type(version) is not int or version < 1:
         message = f"The file {REFERENCE_FILE} in {folder} cannot be read; restore the reference or build it again."
         raise ReferenceSetError(message)
     if version > SCHEMA_VERSION:
         message = f"The reference in {folder} was made by a newer version of BottleneckOOD; update BottleneckOOD."
         raise ReferenceSetError(message)
-    return dict(document or {})
+    return document
+
+
+def read_thumbnails(folder: Path, n_cases: int) -> tuple[bytes, ...]:
+    """The pictures of a reference's cases, in their order; none unless there is one of each."""
+    paths = [folder / THUMBNAILS_FOLDER / f"{number:04d}.png" for number in range(1, n_cases + 1)]
+    return tuple(path.read_bytes() for path in paths) if all(path.is_file() for path in paths) else ()
 
 
 def _read_arrays(folder: Path) -> dict[str, FloatArray]:
@@ -239,6 +271,12 @@ def _read_arrays(folder: Path) -> dict[str, FloatArray]:
         message = "it holds other arrays than a reference has"
         raise TensorFileError(message)
     return {name: np.asarray(array, dtype=np.float64) for name, array in read_arrays(path).items()}
+
+
+def _check_unchanged(document: Mapping[str, Any], folder: Path) -> None:
+    if _fingerprint(document, folder) != document["fingerprint"]:
+        message = f"The reference in {folder} was changed since it was made; restore it or build it again."
+        raise ReferenceSetError(message)
 
 
 def _fingerprint(document: Mapping[str, Any], folder: Path) -> str:

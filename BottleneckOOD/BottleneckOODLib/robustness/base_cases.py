@@ -12,6 +12,7 @@ from BottleneckOODLib.errors import InputError
 from BottleneckOODLib.imaging.reading import IMAGE_SUFFIXES, case_id_of, read_volume, safe_name
 from BottleneckOODLib.imaging.volume import LabelVolume, Volume
 from BottleneckOODLib.imaging.writing import read_label_volume
+from BottleneckOODLib.likely_meant import missing_path
 from BottleneckOODLib.robustness.displacements import LabelledVolume
 from BottleneckOODLib.synthesis.body import BodyStyle, generate_body
 
@@ -52,7 +53,7 @@ def scans_of(folder: Path, organ: int = TOTALSEGMENTATOR_LIVER) -> list[BaseCase
         InputError: There is no such folder, it holds no image, or none with labels.
     """
     if not folder.is_dir():
-        message = f"The data folder {folder} does not exist; give a folder of scans."
+        message = f"The data folder {folder} does not exist; {missing_path(folder)}"
         raise InputError(message)
     images = {path: _stem(path) for path in sorted(folder.rglob("*")) if path.name.lower().endswith(IMAGE_SUFFIXES)}
     labels = {(path.parent, stem): path for path, stem in images.items() if stem.endswith(LABELS_ENDING)}

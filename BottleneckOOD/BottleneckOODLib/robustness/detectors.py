@@ -16,9 +16,11 @@ from BottleneckOODLib.ood.residual import PrincipalResidual
 from BottleneckOODLib.ood.robust_z import RobustZ
 from BottleneckOODLib.reference.feature_space import FeatureSpace
 from BottleneckOODLib.reference.reference_folder import Reference
+from BottleneckOODLib.reference.scoring import calibrating_rows
 from BottleneckOODLib.robustness.measuring import FLIPS, IN_MASK, MEAN_STD, STAGES, Measured
 
 FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
 
 COMBINED = "combined"
 LEAST_CALIBRATION_CASES = 20
@@ -68,26 +70,30 @@ def all_detectors(reference: Reference, calibration: Sequence[Measured]) -> list
     """The detectors that can be calibrated.
 
     Args:
-        reference: The reference; its own arrays calibrate what looks at features that it keeps.
+        reference: The reference; its own arrays calibrate what looks at features that it keeps. As for the light, cases
+            whose mask failed do not count.
         calibration: Cases of the reference, measured again, for what it does not keep; fewer than
             ``LEAST_CALIBRATION_CASES`` leave those detectors out.
     """
-    bottleneck = reference.spaces["bottleneck"].features
-    found = [_in_a_space(FeatureSpace.fitted("bottleneck", bottleneck, ShrunkMahalanobis()), "bottleneck_md")]
-    found.append(
-        _in_a_space(FeatureSpace.fitted("bottleneck", bottleneck, KNearestNeighbours(KNN_SHARE)), "bottleneck_knn")
-    )
-    found.append(_refitted("bottleneck_residual", ("bottleneck",), bottleneck, _residual))
+    bottleneck, usual = reference.spaces["bottleneck"].features, reference.calibrating
+    counts = calibrating_rows([case.dice for case in calibration], reference.failure_dice)
+    calibration = [case for case, one in zip(calibration, counts, strict=True) if one]
+    found = []
+    for name, detector in (("md", ShrunkMahalanobis()), ("knn", KNearestNeighbours(KNN_SHARE))):
+        space = FeatureSpace.fitted("bottleneck", bottleneck, detector)
+        found.append(_in_a_space(space, usual, f"bottleneck_{name}"))
+    found.append(_refitted("bottleneck_residual", ("bottleneck",), bottleneck, usual, _residual))
     if len(calibration) >= LEAST_CALIBRATION_CASES:
         for name in (MEAN_STD, IN_MASK, STAGES):
             rows = [case.features[name] for case in calibration if name in case.features]
             if len(rows) >= LEAST_CALIBRATION_CASES:
-                found.append(_in_a_space(FeatureSpace.fitted(name, np.array(rows), ShrunkMahalanobis())))
-    found += [_in_a_space(space) for name, space in reference.spaces.items() if name != "bottleneck"]
+                own = FeatureSpace.fitted(name, np.array(rows), ShrunkMahalanobis())
+                found.append(_in_a_space(own, np.full(len(rows), True)))
+    found += [_in_a_space(space, usual) for name, space in reference.spaces.items() if name != "bottleneck"]
     masks = [name for name in ("mask_shape", "mask_intensity") if name in reference.spaces]
     if masks:
         features = np.concatenate([reference.spaces[name].features for name in masks], axis=1)
-        found.append(_refitted("mask_robust_z", tuple(masks), features, _robust_z))
+        found.append(_refitted("mask_robust_z", tuple(masks), features, usual, _robust_z))
     if len(calibration) >= LEAST_CALIBRATION_CASES:
         found += [_of_outputs(name, calibration) for name in _OUTPUTS]
     return found
@@ -123,23 +129,27 @@ def _known(reference: Reference, measured: Measured) -> dict[str, FloatArray | N
     return {name: measured.features.get(name) for name in reference.spaces}
 
 
-def _in_a_space(space: FeatureSpace, name: str | None = None) -> Detector:
+def _in_a_space(space: FeatureSpace, usual: BoolArray, name: str | None = None) -> Detector:
     def score(measured: Measured) -> float | None:
         vector = measured.features.get(space.name)
         return None if vector is None else space.ood_score(vector)
 
-    return Detector(name or space.name, space.leave_one_out, score)
+    return Detector(name or space.name, space.leave_one_out[usual], score)
 
 
 def _refitted(
-    name: str, spaces: tuple[str, ...], features: FloatArray, fit_and_score: Callable[[FloatArray, FloatArray], float]
+    name: str,
+    spaces: tuple[str, ...],
+    features: FloatArray,
+    usual: BoolArray,
+    fit_and_score: Callable[[FloatArray, FloatArray], float],
 ) -> Detector:
     def score(measured: Measured) -> float | None:
         if any(space not in measured.features for space in spaces):
             return None
         return fit_and_score(features, np.concatenate([measured.features[space] for space in spaces]))
 
-    return Detector(name, left_out_scores(features, fit_and_score), score)
+    return Detector(name, left_out_scores(features, fit_and_score)[usual], score)
 
 
 def _of_outputs(name: str, calibration: Sequence[Measured]) -> Detector:

@@ -16,6 +16,7 @@ from BottleneckOODLib.ood.metrics import dice
 from BottleneckOODLib.ood.output_scores import disagreement, output_scores
 from BottleneckOODLib.ood.pooling import pool_moments
 from BottleneckOODLib.progress import CancelToken
+from BottleneckOODLib.reference.cases_file import ExtentRange
 
 if TYPE_CHECKING:
     from BottleneckOODLib.model.adapter import Adapter
@@ -69,7 +70,12 @@ class _Watched:
 
 
 def measure(
-    volume: Volume, truth: LabelVolume | None, segmenter: Adapter, pooling: str, cancel: CancelToken | None = None
+    volume: Volume,
+    truth: LabelVolume | None,
+    segmenter: Adapter,
+    pooling: str,
+    cancel: CancelToken | None = None,
+    shown: ExtentRange | None = None,
 ) -> Measured:
     """Segment an image and measure it for every detector.
 
@@ -79,6 +85,7 @@ def measure(
         segmenter: The model, loaded.
         pooling: How the bottleneck's tokens are pooled, as the reference has it.
         cancel: Stops between windows.
+        shown: How much of a patient the reference's cases show.
 
     Raises:
         ModelError: The network failed on this volume.
@@ -90,7 +97,7 @@ def measure(
         message = "the segmenter was not run"
         raise RuntimeError(message)
     checks = [
-        *input_checks(volume, segmenter.model.modality),
+        *input_checks(volume, segmenter.model.modality, shown),
         orientation_check(case.features["body_layout"], segmenter.model.modality),
         *mask_checks(case.mask, largest_part_only=segmenter.model.inference.largest_part_only),
     ]

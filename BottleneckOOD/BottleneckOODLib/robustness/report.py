@@ -46,8 +46,9 @@ def _introduction(facts: Mapping[str, Any]) -> str:
         f"{facts['program_version']}. Each p-value is conformal, by leave-one-out scores of the reference's cases; "
         f"what the reference does not keep was measured again on {facts['n_calibration']} cases "
         f"({facts['n_as_kept']} of them are, feature by feature, the reference's own), so no p-value of those "
-        f"detectors is below 1/{facts['n_calibration'] + 1}. A segmentation failed when its Dice is below "
-        f"{FAILURE_DICE}; an image is flagged at p <= 10%. Damaged copies of one image are no independent cases: read "
+        f"detectors is below 1/{facts['n_calibration'] + 1}. A segmentation failed when its Dice is "
+        f"{FAILURE_DICE:g} or less, and cases of the reference that failed calibrate nothing; an image is flagged at "
+        "p <= 10%. Damaged copies of one image are no independent cases: read "
         "counts, not digits. A mask is to be reviewed whatever a detector says."
     )
 

@@ -224,10 +224,11 @@ class _Runner:
     def _once(self, key: str, image: _Lazy) -> Measured | None:
         found = self.store.get(key)
         if found is None:
-            pooling = str(self.logic.reference.settings["pooling"])
+            reference = self.logic.reference
+            pooling, shown = str(reference.settings["pooling"]), reference.extent_range
             try:
                 volume, truth = image.get()
-                found = measure(volume, truth, self.logic.segmenter, pooling, self.cancel)
+                found = measure(volume, truth, self.logic.segmenter, pooling, self.cancel, shown)
             except UserError as error:
                 found = f"{key}: {error}"
             self.store.keep(key, found)

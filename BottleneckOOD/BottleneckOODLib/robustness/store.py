@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from BottleneckOODLib.atomic_folder import write_file
 from BottleneckOODLib.errors import OutputError
 from BottleneckOODLib.robustness.measuring import Measured
 
@@ -67,10 +68,10 @@ class MeasurementStore:
     def _begin(self, folder: Path, identity: Mapping[str, Any]) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._path.write_text(json.dumps({"identity": identity}) + "\n", encoding="utf-8")
         except OSError as error:
             message = f"The folder {folder} cannot be written ({error.strerror}); check permissions and free space."
             raise OutputError(message) from None
+        write_file(self._path, (json.dumps({"identity": identity}) + "\n").encode("utf-8"), overwrite=True)
 
     def _read(self, folder: Path, identity: Mapping[str, Any]) -> None:
         try:
@@ -89,8 +90,12 @@ class MeasurementStore:
             )
             raise OutputError(message)
         if whole != text:
-            # A line that a kill cut off would spoil the next one.
-            self._path.write_text(whole, encoding="utf-8")
+            # A line that a kill cut off would spoil the next one. Cut off, not written anew: what is there stays there.
+            try:
+                os.truncate(self._path, len(whole.encode("utf-8")))
+            except OSError as error:
+                message = f"The file {self._path} cannot be written ({error.strerror}); check permissions."
+                raise OutputError(message) from None
 
 
 def _as_json(measured: Measured) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from BottleneckOODLib.ood.calibration import AMBER_LEVEL
 from BottleneckOODLib.ood.metrics import auroc
-from BottleneckOODLib.reference.outcomes import FAILURE_DICE
+from BottleneckOODLib.reference.outcomes import has_failed
 from BottleneckOODLib.reference.reference_folder import Reference
 from BottleneckOODLib.robustness.corruptions import AS_IT_IS, CATALOGUE, CLEAN
 from BottleneckOODLib.robustness.detectors import COMBINED, Detector, Judgement, combined, light_of_all
@@ -43,7 +43,7 @@ class Judged:
     @property
     def failed(self) -> bool | None:
         """Whether the segmentation failed; None where its Dice is not known."""
-        return None if self.row.measured.dice is None else self.row.measured.dice < FAILURE_DICE
+        return None if self.row.measured.dice is None else bool(has_failed(self.row.measured.dice))
 
 
 def judge_all(rows: Sequence[Row], reference: Reference, detectors: Sequence[Detector]) -> list[Judged]:
@@ -91,7 +91,7 @@ def case_rows(judged: Sequence[Judged]) -> list[dict[str, str]]:
 def summary_rows(judged: Sequence[Judged]) -> list[dict[str, str]]:
     """The rows of ``summary.csv``, each part by itself.
 
-    The AUROC of a corruption is that of its failures (Dice below 0.8) against its own and the undamaged images that
+    The AUROC of a corruption is that of its failures (``has_failed``) against its own and the undamaged images that
     did not fail; it stays empty without both.
     """
     rows = []

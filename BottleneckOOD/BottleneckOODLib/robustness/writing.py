@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from BottleneckOODLib.errors import OutputError
+from BottleneckOODLib.atomic_folder import write_file
 from BottleneckOODLib.evaluation.tables import as_csv, write_all
 from BottleneckOODLib.logic import BottleneckOODLogic
 from BottleneckOODLib.reference.feature_space import Detector
@@ -81,20 +79,5 @@ def write_results(folder: Path, logic: BottleneckOODLogic, outcome: Outcome) -> 
         own = [one for one in judged if one.row.part == part]
         if own:
             # In memory first, so that no half of a picture is left.
-            _write_bytes(folder / picture, heat_map_png(own, names, _TITLES[part]))
+            write_file(folder / picture, heat_map_png(own, names, _TITLES[part]), overwrite=True)
     return detector, choice
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
-        message = f"The file {path} cannot be written ({error.strerror}); check permissions and free space."
-        raise OutputError(message) from None
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import slicer
 
+from BottleneckOODLib.imaging.acquisition import facts_within_bounds
 from BottleneckOODLib.imaging.volume import Modality
 
 TagOf = Callable[[str, str], str]
@@ -18,14 +19,24 @@ _MODALITY_TAG, _AGENT_TAG = "0008,0060", "0018,0010"
 # "Other" is what programs write that do not know what made the image.
 _TELL_NOTHING = ("", "OT")
 _DESCRIPTION_TAGS = ("0018,1030", "0008,103e")
-_TEXTS = {
-    "0008,0070": "manufacturer",
-    "0008,1090": "scanner_model",
-    "0018,1210": "kernel",
-    "0018,5100": "patient_position",
-    "0018,0015": "body_part",
+_TAG_OF = {
+    "Manufacturer": "0008,0070",
+    "ManufacturerModelName": "0008,1090",
+    "ConvolutionKernel": "0018,1210",
+    "PatientPosition": "0018,5100",
+    "BodyPartExamined": "0018,0015",
+    "SliceThickness": "0018,0050",
+    "KVP": "0018,0060",
+    "MagneticFieldStrength": "0018,0087",
+    "ScanningSequence": "0018,0020",
+    "SequenceVariant": "0018,0021",
+    "RepetitionTime": "0018,0080",
+    "EchoTime": "0018,0081",
+    "FlipAngle": "0018,1314",
+    "PatientName": "0010,0010",
+    "PatientID": "0010,0020",
+    "AccessionNumber": "0008,0050",
 }
-_NUMBERS = {"0018,0050": "slice_thickness_mm", "0018,0060": "kvp"}
 # Only the phase is kept of a description: the rest may name people.
 _PHASES = (
     ("arterial", r"arteri|\bart\b"),
@@ -64,15 +75,10 @@ def refusal_of_modality(volume_node: Any, tag_of: TagOf | None = None) -> str | 
 def acquisition_of(volume_node: Any, tag_of: TagOf | None) -> dict[str, str | float]:
     """Facts of the acquisition that identify nobody, from the headers of the volume's first instance.
 
-    The contrast phase is the one that the protocol's or the series' name says in plain words, if any.
+    They are those of a file, within the same bounds (``imaging.acquisition``), and the contrast phase: the one that the
+    protocol's or the series' name says in plain words, if any.
     """
-    facts: dict[str, str | float] = {}
-    for tag, name in _TEXTS.items():
-        if value := _tag(volume_node, tag_of, tag):
-            facts[name] = value
-    for tag, name in _NUMBERS.items():
-        if re.fullmatch(r"\d+(\.\d+)?", value := _tag(volume_node, tag_of, tag)):
-            facts[name] = float(value)
+    facts = facts_within_bounds(lambda keyword: _tag(volume_node, tag_of, _TAG_OF[keyword]))
     if _first_instance(volume_node) and tag_of is not None and modality_of(volume_node, tag_of) == "CT":
         facts["contrast_agent"] = "yes" if _tag(volume_node, tag_of, _AGENT_TAG) else "not stated"
     words = " ".join(_tag(volume_node, tag_of, tag) for tag in _DESCRIPTION_TAGS).lower().replace("_", " ")

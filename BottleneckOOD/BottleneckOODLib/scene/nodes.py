@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import partial
 from typing import Any
+
+import vtk
 
 from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.assessment.record import parse_record
@@ -17,7 +19,10 @@ FRAME_ATTRIBUTE = "BottleneckOOD.Frame"
 VOLUME_REFERENCE = "BottleneckOOD.Volume"
 """Role of the node reference from a record, and from decisions, to the volume that was assessed."""
 RECORD_ROLE, SEGMENTATION_ROLE, DECISIONS_ROLE = "record", "segmentation", "decisions"
-_RECORDS_KEPT = 32
+
+# By the record's address, with the text that was read. The views ask at every change of a slice; what a record held is
+# let go of with the record, so that a closed scene leaves nothing.
+_read: dict[str, tuple[str, Assessment]] = {}
 
 
 def existing_node(scene: Any, class_name: str, case: str, role: str) -> Any | None:
@@ -61,7 +66,15 @@ def recorded_assessment(case: str, record: Any) -> Assessment:
     Raises:
         InputError: The record is damaged, or of a newer format.
     """
-    return _parsed(record.GetText() or "", f"of {case} in the scene")
+    text, key = record.GetText() or "", record.__this__
+    known = _read.get(key)
+    if known is not None and known[0] == text:
+        return known[1]
+    assessment = parse_record(text, f"of {case} in the scene")[0]
+    if known is None:
+        record.AddObserver(vtk.vtkCommand.DeleteEvent, partial(_forget, key))
+    _read[key] = (text, assessment)
+    return assessment
 
 
 def remove_node(scene: Any, node: Any) -> None:
@@ -77,7 +90,5 @@ def remove_node(scene: Any, node: Any) -> None:
             scene.RemoveNode(belonging)
 
 
-@lru_cache(maxsize=_RECORDS_KEPT)
-def _parsed(text: str, source: str) -> Assessment:
-    # The views ask at every change of a slice; the text of a record tells whether it is still the same.
-    return parse_record(text, source)[0]
+def _forget(key: str, *_unused: Any) -> None:
+    _read.pop(key, None)

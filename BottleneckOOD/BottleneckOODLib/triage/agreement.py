@@ -9,6 +9,7 @@ from statistics import median
 
 from BottleneckOODLib.assessment.decision import RATING_WORDS, Decision, overrules
 from BottleneckOODLib.assessment.decision_record import DecisionLog
+from BottleneckOODLib.assessment.reader_names import reader_key, reader_name
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Agreement:
     """Two readers on the cases that both rated.
 
     Attributes:
-        readers: Their names, sorted.
+        readers: Their names, sorted, each as it was spelled first.
         n_cases: How many cases both rated.
         same: On how many of them they gave the same rating.
         kappa: Cohen's kappa: 1 where they agree throughout, 0 where no more than by chance; None where it is not
@@ -38,7 +39,8 @@ class Readings:
         n_withdrawn: How many more were withdrawn.
         n_overruling: How many contradict the light that the reader had seen.
         n_blind: How many were given before the light was seen.
-        seconds: Median seconds a case; None without ratings.
+        seconds: Median seconds a case, of the ratings whose time is known; None without any.
+        n_timed: How many of them there are.
         by_rating: How many of each rating.
     """
 
@@ -47,6 +49,7 @@ class Readings:
     n_overruling: int
     n_blind: int
     seconds: float | None
+    n_timed: int
     by_rating: dict[str, int]
 
 
@@ -58,16 +61,19 @@ def agreements(logs: Iterable[DecisionLog]) -> list[Agreement]:
     """
     from sklearn.metrics import cohen_kappa_score  # noqa: PLC0415 - slow to import
 
+    names: dict[str, str] = {}
     pairs: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for log in logs:
-        last = {row.reader: row.rating for row in log.standing}
+        last = {reader_key(row.reader): row.rating for row in log.standing}
+        for row in log.standing:
+            names.setdefault(reader_key(row.reader), reader_name(row.reader))
         for first, second in combinations(sorted(last), 2):
             pairs.setdefault((first, second), []).append((last[first], last[second]))
     found = []
-    for readers, ratings in sorted(pairs.items()):
+    for (first, second), ratings in sorted(pairs.items()):
         ones, others = zip(*ratings, strict=True)
         kappa = None if len({*ones, *others}) == 1 else float(cohen_kappa_score(ones, others))
-        found.append(Agreement(readers, len(ratings), sum(a == b for a, b in ratings), kappa))
+        found.append(Agreement((names[first], names[second]), len(ratings), sum(a == b for a, b in ratings), kappa))
     return found
 
 
@@ -78,11 +84,14 @@ def readings(logs: Iterable[DecisionLog]) -> Readings:
     for log in logs:
         standing += log.standing
         given += sum(row.rating in RATING_WORDS for row in log.decisions)
+    # A rating of a case that was not given to the reader has no time.
+    timed = [row.seconds for row in standing if row.seconds > 0]
     return Readings(
         n_ratings=len(standing),
         n_withdrawn=given - len(standing),
         n_overruling=sum(overrules(row.rating, row.shown) for row in standing),
         n_blind=sum(row.shown is None for row in standing),
-        seconds=median(row.seconds for row in standing) if standing else None,
+        seconds=median(timed) if timed else None,
+        n_timed=len(timed),
         by_rating={rating: sum(row.rating == rating for row in standing) for rating in RATING_WORDS},
     )

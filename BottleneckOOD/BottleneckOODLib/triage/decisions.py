@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
-from typing import Any
+from collections.abc import Iterator
 
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from BottleneckOODLib.assessment.decision import Decision
 from BottleneckOODLib.assessment.decision_record import DecisionLog, decision_line, parse_decisions
+from BottleneckOODLib.assessment.reader_names import reader_key
+from BottleneckOODLib.errors import StoreError
+from BottleneckOODLib.triage.claims import NO_CLAIM, is_mine
 from BottleneckOODLib.triage.schema import CaseRow, DecisionRow, WorkRow
 from BottleneckOODLib.triage.store import Store, case_number
 
-NO_CLAIM: Mapping[str, Any] = MappingProxyType(
-    {"claimed_by": "", "claimed_at": 0.0, "claimed_until": 0.0, "claimed_blind": False}
-)
-"""The columns of a case that nobody reads."""
 # Stands around each reader's name in the worklist; no name holds it.
 _BETWEEN = "\n"
 
@@ -32,21 +29,28 @@ class StoredDecisions:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def add(self, decision: Decision) -> None:
+    def add(self, decision: Decision, shown: int | None = None) -> None:
         """Keep one more row, and end the reader's claim; when this returns, it is on disk.
 
         A row that is there already is not kept twice, so that a caller that was not told may try again.
 
+        Args:
+            decision: The row.
+            shown: The assessment that was before the reader; None where that is not known, and for a withdrawal.
+
         Raises:
-            StoreError: There is no such case, or the store refused it; nothing was changed.
+            StoreError: There is no such case, it was assessed anew since it was shown, or the store refused it; nothing
+                was changed.
         """
         with self._store.writing() as session:
             number = case_number(session, decision.case_id)
             # Two readers who decide on one case at the same moment are counted one after the other.
-            session.execute(select(WorkRow.case).where(WorkRow.case == number).with_for_update())
+            newest = session.scalar(select(WorkRow.assessment).where(WorkRow.case == number).with_for_update())
             known = select(DecisionRow.number).where(DecisionRow.decision_id == decision.decision_id)
             if session.execute(known).first() is not None:
                 return
+            if shown is not None and shown != newest:
+                raise StoreError(assessed_anew(decision.case_id))
             row = DecisionRow(
                 decision_id=decision.decision_id,
                 case=number,
@@ -60,7 +64,7 @@ class StoredDecisions:
             _count_readings(session, number, decision.case_id)
             session.execute(
                 update(WorkRow)
-                .where(WorkRow.case == number, WorkRow.claimed_by == reader_name(decision.reader))
+                .where(WorkRow.case == number, is_mine(decision.reader))
                 .values(**NO_CLAIM)
             )
 
@@ -93,14 +97,14 @@ class StoredDecisions:
             yield current, parse_decisions(lines, f"of {current} in the store")
 
 
-def reader_name(reader: str) -> str:
-    """A reader's name as it is compared: one line, single spaces."""
-    return " ".join(reader.split())
+def assessed_anew(case_id: str) -> str:
+    """The sentence for a rating of an assessment that is no longer the case's newest."""
+    return f"The case {case_id} was assessed anew since it was shown to you; show it again, and rate it then."
 
 
 def among(reader: str) -> ColumnElement[bool]:
     """Whether this reader has a standing rating on a case of the worklist."""
-    return WorkRow.readers.contains(_marked(reader_name(reader)), autoescape=True)
+    return WorkRow.readers.contains(_marked(reader_key(reader)), autoescape=True)
 
 
 def _marked(reader: str) -> str:
@@ -114,7 +118,7 @@ def _log_of(session: Session, number: int, case_id: str) -> DecisionLog:
 
 def _count_readings(session: Session, number: int, case_id: str) -> None:
     standing = _log_of(session, number, case_id).standing
-    readers = sorted({reader_name(row.reader) for row in standing})
+    readers = sorted({reader_key(row.reader) for row in standing})
     session.execute(
         update(WorkRow)
         .where(WorkRow.case == number)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from BottleneckOODLib.assessment.decision import RATING_WORDS, overrules
 from BottleneckOODLib.assessment.decision_record import DecisionLog
+from BottleneckOODLib.assessment.reader_names import reader_key, reader_name
+from BottleneckOODLib.assessment.versions import edited_versions
+from BottleneckOODLib.atomic_folder import check_free, write_file
 from BottleneckOODLib.errors import DependencyError, OutputError
 from BottleneckOODLib.triage.store import Found
 
@@ -41,30 +42,46 @@ def case_rows(results: Iterable[Found]) -> list[Row]:
     ]
 
 
-def decision_rows(logs: Iterable[tuple[str, DecisionLog]]) -> list[Row]:
-    """One row a decision, withdrawn ones too: all that measuring agreement, overruling and seconds a case needs."""
+def decision_rows(
+    logs: Iterable[tuple[str, DecisionLog]], folders: Callable[[str], Mapping[str, str]] = lambda _case_id: {}
+) -> list[Row]:
+    """One row a decision, withdrawn ones too: all that measuring agreement, overruling and seconds a case needs.
+
+    A reader is spelled in one way throughout, as the name was typed first; the store's own rows keep what was typed.
+
+    Args:
+        logs: The decisions of each case.
+        folders: Gives the folders of a case's results, by when the assessment was made: the masks that the reader
+            edited are named from there. A folder that cannot be reached from here names none.
+    """
     rows: list[Row] = []
+    names: dict[str, str] = {}
     for case_id, log in logs:
         standing = {row.decision_id for row in log.standing}
+        edited = _edited_masks(folders(case_id) if log.decisions else {})
         for row in log.decisions:
             rows.append(
                 {
                     "case_id": case_id,
                     "decision_id": row.decision_id,
-                    "reader": row.reader,
+                    "reader": names.setdefault(reader_key(row.reader), reader_name(row.reader)),
                     "rating": row.rating,
                     "stands": row.decision_id in standing,
                     "withdraws": row.withdraws,
                     "reasons": "|".join(row.reasons),
                     "note": row.note,
                     "decided": row.decided,
-                    "seconds": row.seconds,
+                    # What is not known is empty, and not none.
+                    "seconds": row.seconds or None,
                     "blind_first": row.blind_first,
                     "shown_light": "" if row.shown is None else row.shown.light,
                     "shown_percentile": None if row.shown is None else row.shown.percentile,
                     "shown_sentence": "" if row.shown is None else row.shown.sentence,
                     "light": row.light,
                     "overrules": row.rating in RATING_WORDS and overrules(row.rating, row.shown),
+                    "edited_masks": "|".join(
+                        edited.get((row.versions.assessment_created, reader_key(row.reader)), ())
+                    ),
                     "program": row.versions.program,
                     "assessment_created": row.versions.assessment_created,
                     "model": row.versions.model_name,
@@ -74,6 +91,15 @@ def decision_rows(logs: Iterable[tuple[str, DecisionLog]]) -> list[Row]:
                 }
             )
     return rows
+
+
+def _edited_masks(folders: Mapping[str, str]) -> dict[tuple[str, str], list[str]]:
+    """Names of the files that were saved, by the assessment and the reader's key."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for folder in dict.fromkeys(folders.values()):
+        for version in edited_versions(Path(folder)):
+            names.setdefault((version.assessment_created, reader_key(version.reader)), []).append(version.file)
+    return names
 
 
 def write_table(rows: list[Row], path: Path, *, overwrite: bool = False) -> None:
@@ -94,27 +120,8 @@ def write_table(rows: list[Row], path: Path, *, overwrite: bool = False) -> None
     if suffix not in FORMATS:
         message = f"The table {path.name} ends in no known form; use one of {', '.join(FORMATS)}."
         raise OutputError(message)
-    if path.exists() and not overwrite:
-        message = f"The file {path} exists already and was kept; choose another, or add --overwrite."
-        raise OutputError(message)
-    content = {".csv": _csv, ".json": _json, ".parquet": _parquet}[suffix](rows)
-    temporary: Path | None = None
-    try:
-        handle, name = tempfile.mkstemp(prefix=".writing-", dir=path.absolute().parent)
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
-        why = error.strerror or "unknown reason"
-        message = f"The file {path} cannot be written ({why}); check the folder, its permissions and free space."
-        raise OutputError(message) from None
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+    check_free(path, overwrite=overwrite)
+    write_file(path, {".csv": _csv, ".json": _json, ".parquet": _parquet}[suffix](rows), overwrite=overwrite)
 
 
 def _csv(rows: list[Row]) -> bytes:

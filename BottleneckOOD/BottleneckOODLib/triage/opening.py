@@ -16,20 +16,24 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from BottleneckOODLib.errors import DependencyError, StoreError
+from BottleneckOODLib.triage.store_file import file_of_store
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_SECONDS = 60
 _NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "afs", "fuse.sshfs", "9p", "ceph", "lustre"}
 _REMOTE_DRIVE = 4
 _LOCK_NUMBER = 7_205_831
+# Python's sqlite3 cannot even raise an error whose words quote what is no text.
+DATABASE_FAILURES = (SQLAlchemyError, UnicodeDecodeError)
 
 
-def open_engine(store: str) -> Engine:
+def open_engine(store: str, patience_s: float | None = None) -> Engine:
     """Open a store, and make or migrate its tables.
 
     Args:
         store: A file's path (SQLite), or a database URL such as ``sqlite:///triage.db`` or
             ``postgresql+psycopg://user@host/name``.
+        patience_s: How long to wait for a server, and for others who write; None waits as long as a batch may.
 
     Returns:
         The engine. SQLite writes through (``synchronous=FULL``), waits for others, and keeps a write-ahead log except
@@ -41,7 +45,7 @@ def open_engine(store: str) -> Engine:
     """
     url = _url_of(store)
     try:
-        engine = create_engine(url, **_options(url))
+        engine = create_engine(url, **_options(url, patience_s))
     except (ArgumentError, NoSuchModuleError):
         message = f"The store {_shown(url)} is of an unknown kind; give a file, or a postgresql+psycopg:// URL."
         raise StoreError(message) from None
@@ -52,7 +56,7 @@ def open_engine(store: str) -> Engine:
         _set_up_sqlite(engine, url)
     try:
         _migrate(engine)
-    except SQLAlchemyError as error:
+    except DATABASE_FAILURES as error:
         engine.dispose()
         raise StoreError(opening_failed(_shown(url), error)) from None
     except StoreError:
@@ -61,11 +65,21 @@ def open_engine(store: str) -> Engine:
     return engine
 
 
-def opening_failed(store: str, error: SQLAlchemyError) -> str:
+def what_failed(error: Exception) -> str:
+    """The database's own words for one of ``DATABASE_FAILURES``."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is damaged"
+    lines = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return lines[0] if lines else "unknown reason"
+
+
+def opening_failed(store: str, error: Exception) -> str:
     """The sentence for a store that cannot be opened."""
-    why = str(getattr(error, "orig", error)).strip().splitlines()[0:1]
-    reason = why[0] if why else "unknown reason"
-    return f"The store {store} cannot be opened ({reason}); check the path, the server and your rights."
+    why = what_failed(error)
+    if why == "file is not a database":
+        made = "name a file that bottleneck-ood triage has made"
+        return f"The store {store} cannot be opened, because it is none; {made}."
+    return f"The store {store} cannot be opened ({why}); check the path, the free space, the server and your rights."
 
 
 def is_on_network_drive(path: Path) -> bool:
@@ -102,12 +116,14 @@ def file_system_of(path: Path, mounts: str) -> str:
 
 
 def _url_of(store: str) -> URL:
-    if "://" not in store:
-        return URL.create("sqlite", database=str(Path(store).expanduser()))
+    file = None if "://" in store else file_of_store(store)
+    if file is not None:
+        return URL.create("sqlite", database=str(file))
     try:
         url = make_url(store)
-    except ArgumentError:
-        message = f"The store {store!r} is no database URL; give a file, or a postgresql+psycopg:// URL."
+    except (ArgumentError, ValueError):
+        # Not quoted: a password may stand in it. A port that is no number is a ValueError.
+        message = "The store is no database URL; give a file, or a postgresql+psycopg://user@server/name URL."
         raise StoreError(message) from None
     return url.set(drivername="postgresql+psycopg") if url.drivername in ("postgresql", "postgres") else url
 
@@ -116,9 +132,9 @@ def _shown(url: URL) -> str:
     return str(url.database) if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
 
 
-def _options(url: URL) -> dict[str, Any]:
+def _options(url: URL, patience_s: float | None) -> dict[str, Any]:
     if url.get_backend_name() != "sqlite":
-        return {"pool_pre_ping": True}
+        return {"pool_pre_ping": True, **({} if patience_s is None else _server_patience(patience_s))}
     if not url.database or url.database == ":memory:":
         message = "A store is a file, so that nothing is lost; give its path."
         raise StoreError(message)
@@ -126,25 +142,82 @@ def _options(url: URL) -> dict[str, Any]:
     if not folder.is_dir():
         message = f"The folder {folder} of the store does not exist; make it, or give another path."
         raise StoreError(message)
-    return {"connect_args": {"timeout": _BUSY_SECONDS}}
+    return {"connect_args": {"timeout": _BUSY_SECONDS if patience_s is None else patience_s}}
+
+
+def _server_patience(seconds: float) -> dict[str, Any]:
+    """Source: https://www.postgresql.org/docs/current/runtime-config-client.html (lock_timeout, statement_timeout)."""
+    waits = f"-c lock_timeout={seconds * 1000:.0f} -c statement_timeout={2 * seconds * 1000:.0f}"
+    # libpq takes whole seconds, and two at least.
+    return {"connect_args": {"connect_timeout": max(2, round(seconds)), "options": waits}, "pool_timeout": seconds}
 
 
 def _set_up_sqlite(engine: Engine, url: URL) -> None:
-    log = "DELETE" if is_on_network_drive(Path(str(url.database))) else "WAL"
+    on_network = is_on_network_drive(Path(str(url.database)))
+    log = "DELETE" if on_network else "WAL"
+    file = _OpenedFile(Path(str(url.database)), by_number=not on_network)
+
+    @event.listens_for(engine, "do_connect")
+    def look(_dialect: Any, _record: Any, _words: Any, _options: Any) -> None:
+        # Before SQLite would make an empty file in its place.
+        file.check()
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
         # The driver's own transactions begin too late to keep a read and the write that follows it together.
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in (f"journal_mode={log}", "synchronous=FULL", "foreign_keys=ON"):
-            cursor.execute(f"PRAGMA {pragma}")
+        try:
+            for pragma in (f"journal_mode={log}", "synchronous=FULL", "foreign_keys=ON"):
+                cursor.execute(f"PRAGMA {pragma}")
+        except Exception:
+            # The pool does not know it yet, and nobody else would let go of the file.
+            connection.close()
+            raise
         cursor.close()
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
         mode = connection.get_execution_options().get("reading", False)
+        file.check()
         connection.exec_driver_sql("BEGIN" if mode else "BEGIN IMMEDIATE")
+
+    @event.listens_for(engine, "commit")
+    def commit(_connection: Any) -> None:
+        file.check()
+
+
+class _OpenedFile:
+    """Whether a store's file is still the one that was opened: SQLite would go on writing to one that was deleted.
+
+    Args:
+        path: The file; it may not be there before the first look.
+        by_number: Whether the file system numbers its files for good; many network drives do not.
+    """
+
+    def __init__(self, path: Path, *, by_number: bool) -> None:
+        self._path, self._by_number = path, by_number
+        self._opened: tuple[int, int] | None = None
+
+    def check(self) -> None:
+        """Refuse to go on with a file that is gone, or another one.
+
+        Raises:
+            StoreError: It was removed or replaced since it was opened.
+        """
+        try:
+            facts = self._path.stat()
+            found: tuple[int, int] | None = (facts.st_dev, facts.st_ino) if self._by_number else (0, 0)
+        except OSError:
+            found = None
+        if self._opened is None:
+            self._opened = found
+        elif found != self._opened:
+            message = (
+                f"The store {self._path} was removed or replaced, or its drive went away, while it was open; what is "
+                "done now is not kept: put it back and try again."
+            )
+            raise StoreError(message)
 
 
 def _migrate(engine: Engine) -> None:

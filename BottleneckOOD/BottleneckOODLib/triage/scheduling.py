@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import Any, Protocol
 
+from BottleneckOODLib.deaf_children import deaf_children
 from BottleneckOODLib.errors import BottleneckOODError, Cancelled, DependencyError, StoreError
 from BottleneckOODLib.progress import CancelToken
 from BottleneckOODLib.triage.judging import Done, Job, carry_out
 
 _AHEAD = 2
 _POLL_SECONDS = 0.2
+_COUNT_SECONDS = 5.0
+_ANSWER_WITHIN, _START_WITHIN = "8s", "120s"
+"""How long another machine's scheduler may take to answer, and one that was just started on this one."""
+_LOST = "The Dask scheduler no longer answers; what was assessed is kept: start it and give the same command again."
+_NOT_STARTED = "The processes of this machine do not answer; try it again with fewer --workers."
 
 
 class Workers(Protocol):
@@ -29,7 +38,7 @@ class Workers(Protocol):
 
         Raises:
             Cancelled: The run was stopped.
-            UserError: Nothing can go on: the disk is full, the model is damaged.
+            UserError: Nothing can go on: the disk is full, the model is damaged, the scheduler is gone.
         """
 
 
@@ -58,21 +67,30 @@ class ThisProcess:
 class DaskWorkers:
     """Hands jobs to a Dask cluster.
 
-    A job whose worker died is given to another one; one that ended several workers is told as a failure of the case.
+    A job whose worker died is given to another one; one that ended several workers is told as lost.
 
     Args:
         client: ``distributed.Client``.
-        n_workers: How many workers there are.
         cancel: Checked while waiting.
     """
 
-    def __init__(self, client: Any, n_workers: int, cancel: CancelToken) -> None:
+    def __init__(self, client: Any, cancel: CancelToken) -> None:
         from distributed import as_completed  # noqa: PLC0415 - an extra
 
         self._client, self._cancel = client, cancel
         self._jobs: dict[str, Job] = {}
         self._completed = as_completed()
-        self.room = _AHEAD * n_workers
+        self._n_workers, self._counted = 1, float("-inf")
+
+    @property
+    def room(self) -> int:
+        """Two jobs a worker; a cluster's workers come and go, so they are counted again every few seconds."""
+        if time.monotonic() - self._counted > _COUNT_SECONDS:
+            try:
+                self._n_workers, self._counted = max(1, len(self._client.nthreads())), time.monotonic()
+            except OSError:
+                raise StoreError(_LOST) from None
+        return _AHEAD * self._n_workers
 
     def hand_over(self, job: Job) -> None:
         """Take a job."""
@@ -84,6 +102,8 @@ class DaskWorkers:
         """Wait for any job."""
         future = self._wait()
         job = self._jobs.pop(future.key)
+        if future.cancelled():
+            raise StoreError(_LOST)
         error = future.exception()
         if error is None:
             result: Done = future.result()
@@ -91,8 +111,7 @@ class DaskWorkers:
         if isinstance(error, BottleneckOODError):
             raise error
         if type(error).__name__ == "KilledWorker":
-            sentence = "The program was ended several times while it worked on this case (out of memory?); crop it."
-            return Done(job.case_id, "", "", sentence, True, 0.0)
+            return Done(job.case_id, "", "", "", True, 0.0, lost=True)
         message = f"A worker failed on {job.case_id} ({type(error).__name__}); the other cases are kept: run it again."
         raise StoreError(message) from error
 
@@ -127,32 +146,55 @@ def workers_for(n_workers: int, scheduler: str | None, cancel: CancelToken) -> I
         yield ThisProcess(cancel)
         return
     try:
-        from distributed import Client, LocalCluster  # noqa: PLC0415 - an extra
+        from distributed import Client  # noqa: PLC0415 - an extra
     except ModuleNotFoundError:
         message = "Several workers need Dask; install it with: pip install bottleneck-ood[scale]"
         raise DependencyError(message) from None
     close: Callable[[], None] = lambda: None  # noqa: E731
     if scheduler is None:
-        cluster = LocalCluster(
-            n_workers=n_workers,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address=None,
-            memory_limit=0,
-            env={"OMP_NUM_THREADS": "1"},
-        )
+        try:
+            # Python starts it before its first child, and lets that child hear again.
+            resource_tracker.ensure_running()
+            with deaf_children():
+                cluster = processes_here(n_workers)
+        except (OSError, RuntimeError):
+            raise StoreError(_NOT_STARTED) from None
         close = cluster.close
         address: Any = cluster
     else:
         address = scheduler
     try:
-        client = Client(address, timeout="8s")
+        client = Client(address, timeout=_ANSWER_WITHIN if scheduler is not None else _START_WITHIN)
     except (OSError, ValueError, TimeoutError):
-        message = f"The Dask scheduler {scheduler} does not answer; check its address and that it runs."
-        raise StoreError(message) from None
-    try:
-        count = n_workers if scheduler is None else max(1, len(client.scheduler_info()["workers"]))
-        yield DaskWorkers(client, count, cancel)
-    finally:
-        client.close()
         close()
+        message = f"The Dask scheduler {scheduler} does not answer; check its address and that it runs."
+        raise StoreError(_NOT_STARTED if scheduler is None else message) from None
+    try:
+        yield DaskWorkers(client, cancel)
+    finally:
+        try:
+            client.close()
+        finally:
+            close()
+
+
+def processes_here(n_workers: int) -> Any:
+    """A ``distributed.LocalCluster`` of processes that each have one thread."""
+    import dask  # noqa: PLC0415 - an extra
+    from distributed import LocalCluster  # noqa: PLC0415 - an extra
+
+    # Without the MALLOC_TRIM_THRESHOLD_ that Dask would set: with it each large array is given back to the system at
+    # once, and a case takes one and a half times the processor's time.
+    environment = {"MALLOC_TRIM_THRESHOLD_": None, "OMP_NUM_THREADS": 1}
+    # What it would warn of, such as a worker that is ended in its case, is told in our sentences.
+    told = {"logging.distributed": "error"}
+    with dask.config.set({"distributed.nanny.pre-spawn-environ": environment, **told}):
+        return LocalCluster(
+            n_workers=n_workers,
+            threads_per_worker=1,
+            processes=True,
+            # None would listen at a fixed port, and warn where another batch has taken it.
+            dashboard_address="127.0.0.1:0",
+            memory_limit=0,
+            silence_logs=logging.ERROR,
+        )

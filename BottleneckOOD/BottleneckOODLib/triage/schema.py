@@ -1,8 +1,8 @@
 """The tables of a store.
 
-``cases``, ``places``, ``assessments`` and ``decisions`` are a record: rows are added, never changed or removed. The
-``worklist`` is derived from them, one row a case, so that the queue is read from an index and a claim is one update;
-it can be made anew at any time.
+``cases``, ``places``, ``assessments``, ``decisions`` and ``seen`` are a record: rows are added, never changed or
+removed. The ``worklist`` is derived from them, one row a case, so that the queue is read from an index and a claim is
+one update; it can be made anew at any time.
 """
 
 from __future__ import annotations
@@ -11,10 +11,25 @@ from sqlalchemy import Boolean, Float, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 _NAME, _MOMENT, _HASH = 255, 40, 64
+SALT = "salt"
+"""Setting: 32 random bytes in hexadecimal digits, drawn when the store is made."""
 
 
 class Base(DeclarativeBase):
     """What every table shares."""
+
+
+class SettingRow(Base):
+    """Something that is the whole store's.
+
+    Attributes:
+        name: What.
+        value: Its value.
+    """
+
+    __tablename__ = "settings"
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    value: Mapped[str] = mapped_column(String(_NAME))
 
 
 class CaseRow(Base):
@@ -41,7 +56,7 @@ class PlaceRow(Base):
         number: Key inside the store.
         case: The case.
         path: The image file, or the folder of the DICOM series.
-        series: UID of the series where the folder holds several, hashed; empty for a file.
+        series: UID of the series where the folder holds several, hashed with the store's salt; empty for a file.
         stamp: Size and time of the file or files, to tell whether they changed without reading them.
         seen: When, ISO 8601 with time zone.
     """
@@ -113,6 +128,21 @@ class DecisionRow(Base):
     line: Mapped[str] = mapped_column(Text)
 
 
+class SeenRow(Base):
+    """That a reader was shown the light of an assessment other than by rating it; told once for each.
+
+    Attributes:
+        assessment: The assessment.
+        reader: Who saw it, as ``reader_names.reader_key``.
+        seen: When first, ISO 8601 with time zone.
+    """
+
+    __tablename__ = "seen"
+    assessment: Mapped[int] = mapped_column(ForeignKey("assessments.number"), primary_key=True)
+    reader: Mapped[str] = mapped_column(Text, primary_key=True)
+    seen: Mapped[str] = mapped_column(String(_MOMENT))
+
+
 class WorkRow(Base):
     """Where a case stands in the queue; derived from the other tables but for the claim.
 
@@ -124,8 +154,10 @@ class WorkRow(Base):
         lot: From 0 to 1, drawn from the image's content: which cases a sample holds.
         readings: How many readers have a standing rating on it.
         rating: The last standing rating; empty without one.
-        readers: Who has a standing rating on it, between ``|``.
-        claimed_by: Who reads it now; empty when nobody does.
+        readers: Who has a standing rating on it, each as ``reader_names.reader_key`` and between line breaks.
+        claimed_by: Who reads it now, as the name was typed; empty when nobody does.
+        claimed_key: The same, as ``reader_names.reader_key``: what claims are compared by.
+        claimed_assessment: The assessment that was before the reader last; None when nobody reads the case.
         claimed_at: Since when, seconds since 1970.
         claimed_until: Until when the claim holds.
         claimed_blind: Whether the reader was given the case without its light.
@@ -141,6 +173,8 @@ class WorkRow(Base):
     rating: Mapped[str] = mapped_column(String(16), default="")
     readers: Mapped[str] = mapped_column(Text, default="")
     claimed_by: Mapped[str] = mapped_column(String(_NAME), default="")
+    claimed_key: Mapped[str] = mapped_column(Text, default="")
+    claimed_assessment: Mapped[int | None] = mapped_column(ForeignKey("assessments.number"))
     claimed_at: Mapped[float] = mapped_column(Float, default=0.0)
     claimed_until: Mapped[float] = mapped_column(Float, default=0.0)
     claimed_blind: Mapped[bool] = mapped_column(Boolean, default=False)
@@ -148,5 +182,5 @@ class WorkRow(Base):
         Index("worklist_by_readings", "readings", "unusual", "case"),
         Index("worklist_by_light", "light", "unusual", "case"),
         Index("worklist_by_unusual", "unusual", "case"),
-        Index("worklist_by_claim", "claimed_by", "claimed_until"),
+        Index("worklist_by_claim", "claimed_key", "claimed_until"),
     )

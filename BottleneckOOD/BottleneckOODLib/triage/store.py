@@ -4,40 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import cached_property
 from pathlib import PurePath
-from types import TracebackType
 
 from sqlalchemy import func, select
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, defer
 
 from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.assessment.record import parse_record, record_text
 from BottleneckOODLib.errors import StoreError
 from BottleneckOODLib.imaging.reading import LONGEST_NAME
-from BottleneckOODLib.triage.opening import open_engine
-from BottleneckOODLib.triage.schema import AssessmentRow, CaseRow, DecisionRow, PlaceRow, WorkRow
+from BottleneckOODLib.triage.open_database import OpenDatabase
+from BottleneckOODLib.triage.place import Place, hashed_name
+from BottleneckOODLib.triage.schema import SALT, AssessmentRow, CaseRow, DecisionRow, PlaceRow, SettingRow, WorkRow
 
 _SEVERITY = {"green": 0.0, "amber": 1.0, "grey": 2.0, "red": 3.0}
 _ATTEMPTS = 5
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where an image lies.
-
-    Attributes:
-        path: The file, or the folder of a DICOM series.
-        series: UID of the series where the folder holds several, hashed; empty otherwise.
-        stamp: Changes when the file or files do, known without reading them.
-    """
-
-    path: str
-    series: str
-    stamp: str
 
 
 @dataclass(frozen=True)
@@ -67,60 +52,18 @@ class Found:
     seconds: float
 
 
-class Store:
-    """A store, open.
+class Store(OpenDatabase):
+    """A store, open: its cases, where they lie, and what was found of them."""
 
-    Args:
-        store: A file's path, or a database URL.
-
-    Raises:
-        StoreError: It cannot be opened, or is of a newer version.
-        DependencyError: The database's driver is not installed.
-    """
-
-    def __init__(self, store: str) -> None:
-        self.engine = open_engine(store)
-
-    def __enter__(self) -> Store:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections; everything that was acknowledged is on disk already."""
-        self.engine.dispose()
-
-    @contextmanager
-    def writing(self) -> Iterator[Session]:
-        """One transaction: all of it is kept, or nothing.
-
-        Raises:
-            StoreError: The store refused it; nothing was changed.
-        """
-        try:
-            with Session(self.engine) as session, session.begin():
-                yield session
-        except SQLAlchemyError as error:
-            raise StoreError(_refused(error)) from error
-
-    @contextmanager
-    def reading(self) -> Iterator[Session]:
-        """A look into the store that hinders nobody.
-
-        Raises:
-            StoreError: The store cannot be read.
-        """
-        try:
-            with self.engine.connect().execution_options(reading=True) as connection, Session(connection) as session:
-                yield session
-        except SQLAlchemyError as error:
-            raise StoreError(_refused(error)) from error
+    @cached_property
+    def salt(self) -> str:
+        """Drawn when the store was made: what is hashed here means nothing elsewhere."""
+        with self.reading() as session:
+            return str(session.scalar(select(SettingRow.value).where(SettingRow.name == SALT)) or "")
 
     def case_at(self, place: Place) -> str | None:
         """Name of the case that was seen at this place, unchanged since; None where it must be looked at."""
+        place = place.salted(self.salt)
         query = (
             select(CaseRow.case_id, PlaceRow.stamp)
             .join(PlaceRow, PlaceRow.case == CaseRow.number)
@@ -137,7 +80,8 @@ class Store:
 
         Args:
             content: SHA-256 of the image's bytes.
-            name: Name for a new case; a number is added where it stands for another case already.
+            name: Name for a new case; a number is added where it stands for another case already. Empty names it by a
+                hash of its content, salted.
             place: Where it was found.
 
         Returns:
@@ -154,10 +98,12 @@ class Store:
         raise StoreError(message)
 
     def _note_case(self, content: str, name: str, place: Place) -> str:
+        place = place.salted(self.salt)
         with self.writing() as session:
             case = session.scalars(select(CaseRow).where(CaseRow.content == content)).first()
             if case is None:
-                case = CaseRow(content=content, case_id=_free_name(session, name), first_seen=_now())
+                case_id = _free_name(session, name or hashed_name(self.salt, content))
+                case = CaseRow(content=content, case_id=case_id, first_seen=_now())
                 session.add(case)
                 session.flush()
             last = session.scalars(
@@ -180,7 +126,13 @@ class Store:
             .order_by(PlaceRow.number.desc())
         )
         with self.reading() as session:
-            return tuple(Place(row.path, row.series, row.stamp) for row in session.scalars(query))
+            rows = [(row.path, row.series, row.stamp) for row in session.scalars(query)]
+        return tuple(Place(*row, self.salt if row[1] else "") for row in rows)
+
+    def content_of(self, case_id: str) -> str:
+        """SHA-256 of the bytes of a case's image, see ``finding.Candidate.content``."""
+        with self.reading() as session:
+            return str(session.scalar(select(CaseRow.content).where(CaseRow.case_id == case_id)))
 
     def is_judged(self, case_id: str, judge: str) -> bool:
         """Whether a case has a result by this model and reference."""
@@ -193,8 +145,8 @@ class Store:
         with self.reading() as session:
             return session.execute(query).first() is not None
 
-    def add_assessment(self, case_id: str, judge: str, assessment: Assessment, folder: str, seconds: float) -> None:
-        """Keep a result; earlier ones stay.
+    def add_assessment(self, case_id: str, judge: str, assessment: Assessment, folder: str, seconds: float) -> bool:
+        """Keep a result; earlier ones, by other models or references, stay.
 
         Args:
             case_id: Name of the case in the store.
@@ -203,10 +155,13 @@ class Store:
             folder: Where it was saved.
             seconds: What it took.
 
+        Returns:
+            Whether it was kept: a case has one result by a model and reference, whatever runs beside this.
+
         Raises:
             StoreError: There is no such case, or the store refused it.
         """
-        self._add_result(
+        return self._add_result(
             case_id,
             AssessmentRow(
                 created=assessment.created,
@@ -222,12 +177,12 @@ class Store:
             ),
         )
 
-    def add_failure(self, case_id: str, judge: str, sentence: str, seconds: float) -> None:
-        """Keep that a case could not be read, and why: it is grey in the queue."""
+    def add_failure(self, case_id: str, judge: str, sentence: str, seconds: float) -> bool:
+        """Keep that a case could not be read, and why: it is grey in the queue; gives whether it was kept."""
         row = AssessmentRow(
             created=_now(), judge=judge, light="grey", sentence=sentence, folder="", seconds=seconds, record=""
         )
-        self._add_result(case_id, row)
+        return self._add_result(case_id, row)
 
     def found_of(self, case_id: str) -> Found | None:
         """The newest result of a case; None where there is none."""
@@ -242,8 +197,12 @@ class Store:
             row = session.execute(query).first()
             return None if row is None else found_in(row[0], row[1])
 
-    def assessment_of(self, case_id: str) -> Assessment | None:
-        """The newest assessment of a case, without its mask; None where it could not be read.
+    def assessment_of(self, case_id: str, number: int | None = None) -> Assessment | None:
+        """An assessment of a case, without its mask; None where it could not be read.
+
+        Args:
+            case_id: The case.
+            number: Which, as ``Waiting.assessment``; None for the newest.
 
         Raises:
             StoreError: There is no such case.
@@ -256,6 +215,8 @@ class Store:
             .order_by(AssessmentRow.number.desc())
             .limit(1)
         )
+        if number is not None:
+            query = query.where(AssessmentRow.number == number)
         with self.reading() as session:
             case_number(session, case_id)
             record = session.scalars(query).first()
@@ -288,6 +249,17 @@ class Store:
             found = session.execute(query.order_by(PlaceRow.number)).all()
         return {case_id: str(PurePath(path).parent) for case_id, path in found}
 
+    def result_folders(self, case_id: str) -> dict[str, str]:
+        """Folders of every result of a case, by when the assessment was made; without those that saved nothing."""
+        query = (
+            select(AssessmentRow.created, AssessmentRow.folder)
+            .join(CaseRow, AssessmentRow.case == CaseRow.number)
+            .where(CaseRow.case_id == case_id, AssessmentRow.folder != "")
+            .order_by(AssessmentRow.number)
+        )
+        with self.reading() as session:
+            return {created: folder for created, folder in session.execute(query)}
+
     def counts(self) -> dict[str, int]:
         """How many cases, results and decisions there are."""
         tables = {"cases": CaseRow, "assessments": AssessmentRow, "decisions": DecisionRow}
@@ -297,9 +269,17 @@ class Store:
                 for name, table in tables.items()
             }
 
-    def _add_result(self, case_id: str, row: AssessmentRow) -> None:
+    def _add_result(self, case_id: str, row: AssessmentRow) -> bool:
         with self.writing() as session:
             row.case = case_number(session, case_id)
+            # Two programs that assessed the same case are heard one after the other; whoever decides on it meanwhile
+            # refers to this row and holds that of the worklist, so this lock leaves references alone.
+            session.execute(select(CaseRow.number).where(CaseRow.number == row.case).with_for_update(key_share=True))
+            known = select(AssessmentRow.number).where(
+                AssessmentRow.case == row.case, AssessmentRow.judge == row.judge
+            )
+            if session.scalars(known.limit(1)).first() is not None:
+                return False
             session.add(row)
             session.flush()
             work = session.get(WorkRow, row.case)
@@ -307,6 +287,7 @@ class Store:
                 work = WorkRow(case=row.case, lot=_lot_of(session, row.case))
                 session.add(work)
             work.assessment, work.light, work.unusual = row.number, row.light, unusualness(row.light, row.score)
+            return True
 
 
 def unusualness(light: str, score: float | None) -> float:
@@ -359,11 +340,6 @@ def _lot_of(session: Session, number: int) -> float:
     content = str(session.scalar(select(CaseRow.content).where(CaseRow.number == number)))
     # Not the content's own digits: those of a chosen file could be chosen.
     return int(hashlib.sha256(f"lot {content}".encode()).hexdigest()[:12], 16) / 16**12
-
-
-def _refused(error: SQLAlchemyError) -> str:
-    why = str(getattr(error, "orig", None) or error).strip().splitlines() or ["unknown reason"]
-    return f"The store could not be used ({why[0]}); nothing was changed: check the disk, the server and your rights."
 
 
 def _now() -> str:

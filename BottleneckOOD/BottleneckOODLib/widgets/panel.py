@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import qt
 import slicer
+import slicer.util
 
 from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.catalogue import user_folder
@@ -18,6 +19,7 @@ from BottleneckOODLib.model.gpu_facts import DeviceFacts
 from BottleneckOODLib.panel.bug_report import bug_report
 from BottleneckOODLib.panel.panel_state import PanelState, device_words
 from BottleneckOODLib.panel.review_model import ReviewModel
+from BottleneckOODLib.panel.store_decisions import PanelDecisions
 from BottleneckOODLib.panel.view_model import JobRunner, PanelViewModel
 from BottleneckOODLib.scene.case_name import case_id_for, frame_of
 from BottleneckOODLib.scene.dicom_facts import acquisition_of, modality_of
@@ -40,6 +42,7 @@ from BottleneckOODLib.widgets.scene_choices import SceneChoices
 from BottleneckOODLib.widgets.scene_watch import SceneWatch, VoxelWatch
 from BottleneckOODLib.widgets.shortcuts import Shortcuts
 from BottleneckOODLib.widgets.view_section import ViewSection
+from BottleneckOODLib.widgets.worklist_section import WorklistSection
 
 TICK_MS = 50
 _LAYOUT_CHANGED = "layoutChanged(int)"
@@ -84,7 +87,10 @@ class Panel:
         self._chosen_while_busy = False
         self._edited_meanwhile = False
         self._drawn: tuple[Any, ...] | None = None
-        self.review_model = ReviewModel(SceneDecisions(scene))
+        decisions = PanelDecisions(SceneDecisions(scene))
+        self.review_model = ReviewModel(
+            decisions, has_seen=decisions.has_seen, revealed=decisions.revealed, in_store=decisions.in_store
+        )
         self._corners = CornerLights(scene, self.review_model.hides, self._views_changed)
         self.view_model = PanelViewModel(
             runner,
@@ -105,7 +111,8 @@ class Panel:
         self._map = MapSection(ui, scene, lambda: self._assessment)
         self._regions = RegionsSection(ui, scene, self._case_id)
         self._reference = ReferenceSection(ui, self.view_model)
-        self.review = ReviewSection(ui, self.review_model, self._draw_result)
+        self.review = ReviewSection(ui, self.review_model, self._decided)
+        self.worklist = WorklistSection(ui, scene, decisions, self._case_opened, ready)
         self._help = HelpPage(resources / "Help" / "what-does-this-mean.html")
         self.case = CaseSection(ui, self.view_model, self._volume_chosen, self.view_model.tell, self._remember)
         ui.assessButton.connect("clicked()", self.view_model.press)
@@ -149,6 +156,7 @@ class Panel:
         # The timer would hold the panel, and the panel the timer, for as long as the application runs.
         self._timer.disconnect("timeout()", self._tick)
         self._runner.close()
+        self.worklist.close()
         for tag in self._observed:
             self._scene.RemoveObserver(tag)
         self._observed = []
@@ -171,6 +179,8 @@ class Panel:
             "Ctrl+Shift+U": self._regions.toggle,
             "Ctrl+Shift+J": self._regions.go_to_the_most_unusual,
             "Ctrl+Shift+P": self._views.toggle_layout,
+            "Ctrl+Shift+N": self.worklist.model.next,
+            "Ctrl+Shift+B": self.worklist.model.previous,
         }
         actions.update(self.review.keys())
         return actions
@@ -183,6 +193,9 @@ class Panel:
         refusal = refusal_of(node, dicom_tag)
         if node is None or refusal is not None:
             raise InputError(str(refusal))
+        if node is self.worklist.volume:
+            message = _("This case is from the worklist and has its result; load its image by itself to assess it.")
+            raise InputError(message)
         known = modality_of(node, dicom_tag)
         modality = self.case.modality_told if known == "unknown" else known
         volume = pending_volume(node, modality, acquisition_of(node, dicom_tag))
@@ -200,6 +213,17 @@ class Panel:
         if self._assessment is None or self._assessment.case_id != assessment.case_id:
             message = _("The volume shows another frame by now; the result is there when the assessed one is shown.")
             raise InputError(message)
+
+    def _case_opened(self, volume: Any) -> None:
+        """A case of the store is in the scene: it is chosen and stands in the views."""
+        self.case.choose(volume, "", "")
+        if self._layouts is not None:
+            slicer.util.setSliceViewerLayers(background=volume, fit=True)
+        self._volume_chosen(self.case.volume_node)
+
+    def _decided(self) -> None:
+        self._draw_result()
+        self.worklist.model.decided()
 
     def _take(self, assessment: Assessment | None) -> None:
         """The case that the panel speaks of from now on."""
@@ -297,7 +321,10 @@ class Panel:
 
     def _remove_result(self, *_unused: Any) -> None:
         case = self._case_id()
-        if case is not None and not self.view_model.assesses:
+        if case is not None and case == self.worklist.model.case_id:
+            # With its result would go what was edited and not saved.
+            self.view_model.tell(_("This case is from the worklist; Next or Close take it out of the scene."))
+        elif case is not None and not self.view_model.assesses:
             remove(self._scene, case)
             self._volume_chosen(self.case.volume_node)
 
@@ -334,6 +361,7 @@ class Panel:
         if self.view_model.assesses:
             self._runner.stop()
         self._running_on = None
+        self.worklist.scene_closed()
         self.review_model.forget()
         self._choices.forget()
 

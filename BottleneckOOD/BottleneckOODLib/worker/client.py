@@ -261,6 +261,7 @@ class WorkerClient:
             self._last_heard = time.monotonic()
         if heard.job == self._looking and isinstance(heard, DevicesFound | Refused):
             self._looking = None
+            self._settle(heard.job)
             return [heard if isinstance(heard, DevicesFound) else DevicesFound(heard.job, (), heard.sentence)]
         if not mine or running is None or isinstance(heard, Alive):
             return []
@@ -309,10 +310,12 @@ class WorkerClient:
 
     def _over(self, running: _Running, result: Event) -> list[Event]:
         self._running = None
-        if self._process is not None:
-            for left in (f"volume-{running.number}", f"job-{running.number}"):
-                shutil.rmtree(self._process.exchange / left, ignore_errors=True)
+        self._settle(running.number)
         return [result]
+
+    def _settle(self, job: int) -> None:
+        if self._process is not None:
+            self._process.settled(job)
 
     def _inside(self, name: str) -> Path:
         """A folder of the exchange folder; a name that leads elsewhere is refused."""

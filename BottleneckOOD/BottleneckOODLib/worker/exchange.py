@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from BottleneckOODLib.assessment.assessment import Assessment
-from BottleneckOODLib.assessment.typed_json import as_type
 from BottleneckOODLib.errors import InputError
-from BottleneckOODLib.imaging.volume import Geometry, Volume
+from BottleneckOODLib.imaging.volume import Volume
+from BottleneckOODLib.imaging.volume_facts import facts_of, volume_from
 
 VOXELS_FILE, FACTS_FILE = "voxels.npy", "volume.json"
 # A case's own name may be long, and must not make a path too long for Windows.
 _ANY_CASE = "case"
-_MODALITIES = ("CT", "MR", "unknown")
 
 
 def put_volume(volume: Volume, folder: Path) -> None:
@@ -27,13 +26,7 @@ def put_volume(volume: Volume, folder: Path) -> None:
     """
     folder.mkdir(mode=0o700)
     np.save(folder / VOXELS_FILE, volume.voxels, allow_pickle=False)
-    facts = {
-        "geometry": asdict(volume.geometry),
-        "modality": volume.modality,
-        "name": volume.name,
-        "warnings": list(volume.warnings),
-    }
-    (folder / FACTS_FILE).write_text(json.dumps(facts), encoding="utf-8")
+    (folder / FACTS_FILE).write_text(json.dumps(facts_of(volume)), encoding="utf-8")
 
 
 def take_volume(folder: Path) -> Volume:
@@ -45,17 +38,7 @@ def take_volume(folder: Path) -> Volume:
     try:
         voxels = np.load(folder / VOXELS_FILE, allow_pickle=False)
         facts = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
-        grid, modality = facts["geometry"], facts["modality"]
-        geometry = Geometry(
-            as_type(tuple[int, int, int], grid["size_ijk"]),
-            as_type(tuple[float, float, float], grid["spacing_mm"]),
-            as_type(tuple[float, float, float], grid["origin_lps_mm"]),
-            tuple(float(value) for value in grid["direction"]),
-        )
-        if modality not in _MODALITIES:
-            raise ValueError(modality)
-        warnings = tuple(str(warning) for warning in facts["warnings"])
-        return Volume(voxels, geometry, modality, str(facts["name"]), warnings=warnings)
+        return volume_from(facts, voxels)
     except (OSError, ValueError, KeyError, TypeError, EOFError):
         message = "The volume could not be handed to the worker; check the free space of the temporary folder."
         raise InputError(message) from None

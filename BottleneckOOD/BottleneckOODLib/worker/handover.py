@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import traceback
 from collections.abc import Callable
@@ -96,6 +95,6 @@ def _tell_fault(process: WorkerProcess) -> None:
 
 
 def _remove_if_ended(process: WorkerProcess) -> None:
-    """A folder that was removed while a thread still wrote or read there may have been left half removed."""
+    """Where a folder with an open file keeps its name, what was written meanwhile is still there."""
     if process.ended:
-        shutil.rmtree(process.exchange, ignore_errors=True)
+        process.remove_exchange()

@@ -6,7 +6,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from BottleneckOODLib.errors import Cancelled, UserError
+from BottleneckOODLib.errors import Cancelled, ProgramFault, UserError
 from BottleneckOODLib.progress import CancelToken, Progress, ProgressCallback
 from BottleneckOODLib.worker.protocol import (
     Assess,
@@ -54,7 +54,8 @@ class Jobs:
             return Refused(job.job, str(error), stopped=False)
         except Exception as error:
             traceback.print_exc()
-            return Refused(job.job, _sentence_for(error), stopped=False)
+            cause = error.__cause__ if isinstance(error, ProgramFault) else error
+            return Refused(job.job, _sentence_for(cause or error), stopped=False)
 
     def _done(self, job: Job, tell: ProgressCallback, cancel: CancelToken) -> Result:
         tell(Progress("Starting", 0.0))
@@ -78,13 +79,19 @@ class Jobs:
         return Finished(job.job, folder.relative_to(self._exchange).as_posix(), warm)
 
     def _build(self, job: BuildReference, tell: ProgressCallback, cancel: CancelToken) -> Built:
+        from BottleneckOODLib.imaging.reading_process import close_apart, read_apart  # noqa: PLC0415
         from BottleneckOODLib.reference.building import check_names_and_count  # noqa: PLC0415
         from BottleneckOODLib.reference_cases import listed_cases  # noqa: PLC0415
 
         logic = self._logic_for(job.model, None, job.device)
-        cases = listed_cases(Path(job.cases))
+        # A file that ends whoever reads it costs its own case, and not the whole build.
+        cases = listed_cases(Path(job.cases), read=read_apart)
         check_names_and_count([case.case_id for case in cases])
-        reference = logic.build_reference(job.name, cases, n_cases=len(cases), progress=tell, cancel=cancel)
+        try:
+            reference = logic.build_reference(job.name, cases, n_cases=len(cases), progress=tell, cancel=cancel)
+        finally:
+            # What waits for the next job is the worker alone.
+            close_apart()
         cancel.raise_if_cancelled()
         folder = f"job-{job.job}/reference"
         reference.save(self._exchange / folder)
@@ -103,7 +110,7 @@ class Jobs:
         return self._logic
 
 
-def _sentence_for(error: Exception) -> str:
+def _sentence_for(error: BaseException) -> str:
     if isinstance(error, ImportError):
         package = (error.name or "torch").partition(".")[0]
         return f"The Python package {package} is missing or damaged; install what is missing, then try again."

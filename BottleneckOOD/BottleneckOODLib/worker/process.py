@@ -16,12 +16,16 @@ from pathlib import Path
 from typing import IO, Any
 
 from BottleneckOODLib.atomic_folder import NO_TEMPORARY_FOLDER
+from BottleneckOODLib.deaf_children import deaf_children
 from BottleneckOODLib.errors import DependencyError, OutputError
+from BottleneckOODLib.worker.private_folder import remove_in_use
 from BottleneckOODLib.worker.protocol import MAX_LINE_BYTES, Alive, Job, ProtocolError, Request, decode, encode
 from BottleneckOODLib.worker.python_command import NO_WINDOW, PythonCommand
 
 _LOG_FILE = "worker.log"
 _MOST_LOG_BYTES = 200_000
+# A process that waits for a driver or a drive hears no signal, and the window must not wait with it.
+_ENDED_WITHIN_S = 2.0
 
 
 @dataclass
@@ -51,7 +55,7 @@ class WorkerProcess:
             hand something over tell how that ended here too.
         ended: Whether ``end`` was called.
         asked_at: When each job was sent, by its number, on the monotonic clock; one whose volume is still being handed
-            over is not among them.
+            over is not among them, and one that is over is ``settled``.
     """
 
     def __init__(self, python: PythonCommand) -> None:
@@ -65,7 +69,8 @@ class WorkerProcess:
         self._identity = _Identity()
         self._notes: list[str] = []
         try:
-            with (self.exchange / _LOG_FILE).open("wb") as log:
+            # Ended by Ctrl+C in a terminal it could not remove what was exchanged; it ends when its input is closed.
+            with (self.exchange / _LOG_FILE).open("wb") as log, deaf_children():
                 self._process = subprocess.Popen(
                     [*python.command, "-m", "BottleneckOODLib.worker.serve", str(self.exchange)],
                     stdin=subprocess.PIPE,
@@ -106,6 +111,12 @@ class WorkerProcess:
                 stream.write(encode(message))
                 stream.flush()
 
+    def settled(self, job: int) -> None:
+        """A job is over: nothing of it is kept, however many follow."""
+        self.asked_at.pop(job, None)
+        for left in (f"volume-{job}", f"job-{job}"):
+            shutil.rmtree(self.exchange / left, ignore_errors=True)
+
     def note(self, text: str) -> None:
         """Add to the log what went wrong on this side."""
         self._notes.append(text)
@@ -127,11 +138,16 @@ class WorkerProcess:
             with contextlib.suppress(OSError):
                 os.kill(own_id, getattr(signal, "SIGKILL", signal.SIGTERM))
         self._process.kill()
-        self._process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_ENDED_WITHIN_S)
         # The other stream is the listener's to close: closing it here would wait for a child that still holds it.
         if self._process.stdin is not None:
             _close_quietly(self._process.stdin)
-        shutil.rmtree(self.exchange, ignore_errors=True)
+        self.remove_exchange()
+
+    def remove_exchange(self) -> None:
+        """Remove the exchange folder, whoever of this process still writes there."""
+        remove_in_use(self.exchange)
 
 
 def _listen(stream: IO[bytes], heard: queue.SimpleQueue[Any], identity: _Identity) -> None:
@@ -140,13 +156,16 @@ def _listen(stream: IO[bytes], heard: queue.SimpleQueue[Any], identity: _Identit
             message = decode(line)
             if isinstance(message, Alive) and message.process_id > 1 and message.process_id != os.getpid():
                 identity.process_id = message.process_id
-            heard.put(message)
+            # While it waits for work nobody polls, and one a second would be kept for as long as the window is open.
+            if not (isinstance(message, Alive) and message.job == 0):
+                heard.put(message)
     except ProtocolError as error:
         heard.put(error)
     except (OSError, ValueError):
         pass
-    heard.put(None)
-    _close_quietly(stream)
+    finally:
+        heard.put(None)
+        _close_quietly(stream)
 
 
 def _close_quietly(stream: IO[bytes]) -> None:

@@ -38,10 +38,12 @@ class PythonCommand:
     Attributes:
         command: The interpreter.
         environment: Its whole environment.
+        hears: Whether what is written to its standard input reaches the interpreter; a launcher keeps it to itself.
     """
 
     command: tuple[str, ...]
     environment: Mapping[str, str]
+    hears: bool = True
 
 
 def plain_python(environment: Mapping[str, str] | None = None) -> PythonCommand:
@@ -68,7 +70,7 @@ def slicer_python(
     interpreter = Path(launcher).with_name(_INTERPRETER + Path(launcher).suffix)
     if not interpreter.is_file():
         # A build tree may keep it elsewhere; then the launcher has to do.
-        return PythonCommand((launcher,), {**_for_the_worker(here), _NO_USER_SITE: "1"})
+        return PythonCommand((launcher,), {**_for_the_worker(here), _NO_USER_SITE: "1"}, hears=False)
     if "PYTHONHOME" not in here:
         here = _merged(here, (ask_launcher or _dumped)(launcher))
     return PythonCommand((str(interpreter),), {**_for_the_worker(here), _NO_USER_SITE: "1"})

@@ -5,9 +5,9 @@ It reads requests from its standard input and ends when that is closed, so it ca
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
-import shutil
 import sys
 import threading
 import time
@@ -18,6 +18,7 @@ from typing import BinaryIO, NoReturn
 
 from BottleneckOODLib.progress import CancelToken, Progress
 from BottleneckOODLib.worker.jobs import Jobs
+from BottleneckOODLib.worker.private_folder import remove_in_use
 from BottleneckOODLib.worker.protocol import Alive, Job, ProtocolError, Report, Stop, Working, decode, encode
 
 ALIVE_EVERY_S = 1.0
@@ -85,7 +86,7 @@ class Worker:
     def _leave(self) -> NoReturn:
         """Whoever asked is gone: nothing that it left may stay. Of two threads that notice, one does it."""
         with self._leaving:
-            shutil.rmtree(self._exchange, ignore_errors=True)
+            remove_in_use(self._exchange)
             os._exit(0)
 
 
@@ -93,6 +94,7 @@ def main() -> None:
     """Keep standard output for messages alone: whatever a library prints goes to standard error, the log."""
     reports = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    logging.basicConfig()
     Worker(sys.stdin.buffer, reports, Path(sys.argv[1])).run()
 
 

@@ -30,7 +30,7 @@ from qt_harness.pythonqt import QtModule, attribute_style, give_objects_pythonqt
 from qt_harness.ui_loader import QUiLoader
 
 LIBRARY = "BottleneckOODLib"
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 
 
 class ctkDICOMDatabase:

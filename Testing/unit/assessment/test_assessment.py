@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from BottleneckOODLib.assessment.assessment import Assessment
+from BottleneckOODLib.assessment.assessment import Assessment, ModelFacts
 from BottleneckOODLib.errors import InputError, OutputError, UserError
 from BottleneckOODLib.imaging.volume import Geometry, LabelVolume
 
 MakeAssessment = Callable[..., Assessment]
 LIGHTS = ("green", "amber", "red", "grey")
-FILES = ["assessment.json", "overview.png", "segmentation.seg.nrrd"]
+FILES = ["assessment.json", "overview.png", "segmentation.seg.nrrd", "thumbnail.jpg"]
 OBLIQUE = (0.8, 0.6, 0.0, 0.6, -0.8, 0.0, 0.0, 0.0, -1.0)
 
 
@@ -116,7 +116,7 @@ def test_overwriting_leaves_nothing_of_the_old_result(make_assessment: MakeAsses
     folder = make_assessment("green").save(tmp_path)
     (folder / "scene.mrb").write_bytes(b"of the old result")
     make_assessment("red", segmentation=None).save(tmp_path, overwrite=True)
-    assert sorted(path.name for path in folder.iterdir()) == ["assessment.json", "overview.png"]
+    assert sorted(path.name for path in folder.iterdir()) == ["assessment.json", "overview.png", "thumbnail.jpg"]
 
 
 @pytest.mark.usefixtures("no_picture")
@@ -231,5 +231,23 @@ def test_a_truncated_mask_is_refused(an_assessment: Assessment, tmp_path: Path) 
 def test_a_mask_that_the_record_names_must_be_there(an_assessment: Assessment, tmp_path: Path) -> None:
     folder = an_assessment.save(tmp_path)
     (folder / "segmentation.seg.nrrd").unlink()
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=r"mask segmentation\.seg\.nrrd is missing .* assess the case again"):
         Assessment.load(folder)
+
+
+@pytest.mark.usefixtures("no_picture")
+def test_a_mask_of_another_size_than_its_image_is_refused(make_assessment: MakeAssessment, tmp_path: Path) -> None:
+    geometry = Geometry((9, 7, 5), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), OBLIQUE)
+    other = LabelVolume(np.ones(geometry.shape, np.uint8), geometry, {1: "liver"})
+    folder = make_assessment(segmentation=other).save(tmp_path)
+    with pytest.raises(InputError, match=r"another size than its image; assess the case again"):
+        Assessment.load(folder)
+
+
+def test_no_model_is_a_demonstration_unless_it_says_so() -> None:
+    assert not ModelFacts("mine", "1", "ab" * 32).demonstration
+
+
+def test_a_case_s_text_shows_no_voxels_and_a_point_of_the_map_can_be_in_a_set(an_assessment: Assessment) -> None:
+    assert "volume=" not in repr(an_assessment)
+    assert len({*an_assessment.map_points}) == len(an_assessment.map_points) > 1

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import re
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -21,8 +23,9 @@ from BottleneckOODLib.assessment.checks import (
     overall_light,
 )
 from BottleneckOODLib.imaging.body import BODY_LAYOUT_NAMES, body_layout
-from BottleneckOODLib.imaging.mask_features import MaskFeatures
+from BottleneckOODLib.imaging.mask_features import MASK_SHAPE_NAMES, MaskFeatures
 from BottleneckOODLib.imaging.volume import Geometry, Modality, Volume
+from BottleneckOODLib.reference.cases_file import ExtentRange
 from BottleneckOODLib.reference.scoring import PartScore
 
 UPRIGHT = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
@@ -209,7 +212,7 @@ def test_no_mask_is_hard() -> None:
         ({"volume_ml": 20.1}, {}),
         ({"n_components": 5, "largest_share": 0.74}, {"mask_components": "soft"}),
         ({"n_components": 5, "largest_share": 0.76}, {}),
-        ({"border_share": 0.5}, {}),
+        ({"border_share": 0.5}, {"mask_border": "soft"}),
         (
             {"volume_ml": 1.0, "n_components": 9, "largest_share": 0.1},
             {"mask_present": "hard", "mask_components": "soft"},
@@ -222,9 +225,18 @@ def test_a_mask_fails_the_check_that_is_meant(changes: dict[str, float], failed:
 
 
 def test_a_mask_at_the_edge_of_the_scan_is_told() -> None:
-    message = {border: mask_checks(measured(border_share=border))[-1].message for border in (0.0, 0.25)}
-    assert "25%" in message[0.25]
-    assert "within the scan" in message[0.0]
+    told = {border: mask_checks(measured(border_share=border))[-1] for border in (0.0, 0.25, 1.0)}
+    assert "25%" in told[0.25].message
+    assert "100%" in told[1.0].message
+    assert "may be missing" in told[1.0].message
+    assert "within the scan" in told[0.0].message
+    assert [check.state for check in told.values()] == ["met", "soft", "soft"]
+
+
+def test_a_cut_mask_is_marked_but_counted_once() -> None:
+    """The share of the edge is one of the features of the mask's form, and so a part of the p-value."""
+    assert "border_share" in MASK_SHAPE_NAMES
+    assert overall_light(0.5, mask_checks(measured(border_share=1.0))) == "green"
 
 
 @settings(deadline=None)
@@ -332,3 +344,39 @@ def test_the_part_that_the_sentence_names_is_marked() -> None:
 def test_most_of_the_mask_is_not_told_as_all_of_it() -> None:
     told = mask_checks(measured(n_components=2, largest_share=0.999), largest_part_only=True)[1].message
     assert "99% of it, is kept" in told
+
+
+NO_NUMBERS = (math.nan, math.inf, -math.inf)
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS)
+@pytest.mark.parametrize("name", ["volume_ml", "largest_share", "border_share"])
+def test_a_mask_of_which_something_is_no_number_is_not_met(name: str, value: float) -> None:
+    sound = MaskFeatures(900.0, 1, 1.0, 0.0, np.zeros(11), np.zeros(6))
+    assert {check.state for check in mask_checks(sound)} == {"met"}
+    states = {check.name: check.state for check in mask_checks(replace(sound, **{name: value}))}
+    asked = {"volume_ml": "mask_present", "largest_share": "mask_components", "border_share": "mask_border"}
+    assert states[asked[name]] != "met"
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS)
+@pytest.mark.parametrize("place", range(16))
+def test_a_layout_that_is_no_number_is_not_met(place: int, value: float) -> None:
+    layout = np.full(16, 0.1)
+    assert orientation_check(layout).state == "met"
+    layout[place] = value
+    assert orientation_check(layout).state == "hard"
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS)
+def test_an_extent_or_a_spacing_that_is_no_number_is_not_met(value: float) -> None:
+    """A comparison with it is false, so what asks whether a value is too small would be content."""
+    for limits in (ExtentRange((value,) * 3, (400.0,) * 3), ExtentRange((150.0,) * 3, (value,) * 3)):
+        for width in (100.0, 1400.0):
+            assert input_checks(scan(extent_mm=(width, 240.0, 200.0)), "CT", limits)[2].state == "soft"
+    volume = scan()
+    broken = copy.copy(volume.geometry)
+    object.__setattr__(broken, "spacing_mm", (value, 4.0, 5.0))
+    object.__setattr__(volume, "geometry", broken)
+    states = {check.name: check.state for check in input_checks(volume, "CT")}
+    assert (states["field_of_view"], states["spacing"]) == ("soft", "soft")

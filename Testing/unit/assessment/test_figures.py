@@ -239,6 +239,25 @@ def test_long_texts_and_many_checks_are_drawn(make_assessment: MakeAssessment, t
     assert overview(long, tmp_path).shape[1] >= 1200
 
 
+@pytest.mark.parametrize("n_slices", [1, 2, 3, 40])
+def test_the_names_of_planes_and_sides_do_not_overlap(
+    make_assessment: MakeAssessment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_slices: int
+) -> None:
+    drawn: list[Figure] = []
+    print_png = FigureCanvasAgg.print_png
+    monkeypatch.setattr(
+        FigureCanvasAgg, "print_png", lambda self, *a, **k: (drawn.append(self.figure), print_png(self, *a, **k))
+    )
+    geometry = Geometry((n_slices, 40, 40), (8.0, 8.0, 1.0), (0, 0, 0), UPRIGHT)
+    overview(make_assessment(geometry=geometry), tmp_path)
+    [figure] = drawn
+    texts = [*figure.texts, *(text for axes in figure.axes for text in axes.texts)]
+    labels = [text for text in texts if text.get_text() in {"Axial", "Coronal", "Sagittal", "R", "L", "A", "P"}]
+    assert [text.get_text() for text in labels].count("R") == 2
+    for one, other in combinations(labels, 2):
+        assert not one.get_window_extent().overlaps(other.get_window_extent()), (one.get_text(), other.get_text())
+
+
 @pytest.mark.parametrize("name", ["a%b <b> a_b^c \\alpha Zoë", "100$"])
 def test_a_name_with_signs_is_drawn(make_assessment: MakeAssessment, name: str, tmp_path: Path) -> None:
     assert overview(make_assessment(case_id=name, sentence=f"{name}; review."), tmp_path).size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -82,3 +83,33 @@ def test_it_is_saved_with_the_assessment_and_loaded_again(
     for number, outcome in enumerate((estimate(0.5), estimate(1.5, unusual=True), None)):
         made = replace(make_assessment("green"), case_id=f"case-{number}", outcome=outcome)
         assert Assessment.load(made.save(tmp_path)).outcome == outcome
+
+
+def test_unless_it_is_said_to_be_unusual_a_case_is_told_a_dice_of_four_decimals() -> None:
+    curve = ExpectedDice((0.0, 1.0), (0.912345678, 0.912345678), 0.0411111, 0.9, 159, 2.5)
+    told = OutcomeEstimate.of(Outcomes(None, curve), 0.5)
+    assert told is not None
+    assert told.expected is not None
+    assert (told.expected.dice, told.expected.low, told.expected.high) == (0.9123, 0.8712, 0.9535)
+
+
+def test_what_counts_as_a_failure_is_the_operating_point_s_where_there_is_one() -> None:
+    assert Outcomes(replace(POINT, failure_dice=0.7), None).failure_dice == 0.7
+    assert Outcomes(None, EXPECTED).failure_dice == 0.8
+
+
+@pytest.mark.parametrize(("score", "side"), [(1.2, "Beyond"), (1.1, "Below")])
+def test_the_note_tells_the_side_of_the_operating_point(score: float, side: str) -> None:
+    assert estimate(score).notes()[1] == f"{side} 18 of 20 failed, 37 of 139 others"
+
+
+@pytest.mark.parametrize(
+    ("threshold", "whole"), [(float("nan"), False), (float("inf"), False), (sys.float_info.max, True)]
+)
+def test_a_point_that_is_no_number_is_refused_when_it_is_read(threshold: float, whole: bool) -> None:
+    document = Outcomes(replace(POINT, threshold=threshold), EXPECTED).document()
+    if whole:
+        assert Outcomes.of_document(document).operating_point == replace(POINT, threshold=threshold)
+    else:
+        with pytest.raises(ValueError, match="damaged"):
+            Outcomes.of_document(document)

@@ -13,7 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from BottleneckOODLib.assessment.assessment import Assessment, MapPoint
-from BottleneckOODLib.assessment.record import SCHEMA_VERSION, parse_record, read_record, record_of, record_text
+from BottleneckOODLib.assessment.record import (
+    SCHEMA_VERSION,
+    parse_head,
+    parse_record,
+    read_record,
+    record_of,
+    record_text,
+)
 from BottleneckOODLib.errors import InputError
 from BottleneckOODLib.ood.placement import Placement
 
@@ -275,6 +282,10 @@ SUBTLY_WRONG_TYPES: list[tuple[str, object]] = [
     ("model.demonstration", "no"),
     ("reference.n_cases", "many"),
     ("ood.sentence", None),
+    *[("disagreement", value) for value in (None, 7, [], {"folds": "far"}, {"folds": -0.1}, {"folds": 1.1})],
+    *[("peak_memory", value) for value in (7, {}, {"process_bytes": 1.5, "card_bytes": None}, [])],
+    ("peak_memory", {"process_bytes": -1, "card_bytes": None}),
+    *[("ood.n_calibrating", value) for value in ("many", 1.5, True, 0, 61)],
     ("ood.parts.bottleneck.percentile", "high"),
     ("case_id", None),
     ("case_id", 7),
@@ -310,3 +321,33 @@ def test_the_record_holds_no_path_and_no_volume(an_assessment: Assessment) -> No
     document = record_of(an_assessment)
     assert not {"volume", "voxels", "path"} & set(document)
     assert "/" not in document["input"]["path_name"]
+
+
+@pytest.mark.parametrize("light", LIGHTS)
+def test_a_record_s_head_is_that_of_the_whole(make_assessment: MakeAssessment, light: str) -> None:
+    whole = make_assessment(light)
+    head = parse_head(record_text(whole), "of case-7")
+    for name in ("program_version", "model", "reference", "placement", "n_calibrating"):
+        assert getattr(head, name) == getattr(whole, name)
+
+
+def test_a_record_from_before_the_calibrating_cases_were_counted_opens(an_assessment: Assessment) -> None:
+    document = document_of(an_assessment)
+    del document["ood"]["n_calibrating"]
+    assert parse_record(json.dumps(document), "of case-7")[0].n_calibrating is None
+    assert parse_head(json.dumps(document), "of case-7").n_calibrating is None
+
+
+def test_a_record_from_before_memory_and_disagreement_were_kept_opens(an_assessment: Assessment) -> None:
+    document = document_of(an_assessment)
+    del document["disagreement"], document["peak_memory"]
+    earlier = parse_record(json.dumps(document), "of case-7")[0]
+    assert (earlier.disagreement, earlier.peak_memory) == ({}, None)
+
+
+@pytest.mark.parametrize("change", [{"schema_version": 99}, {"schema_version": "1"}, {"model": None}, {"placement": 3}])
+def test_a_head_is_refused_as_the_whole_is(an_assessment: Assessment, change: dict[str, Any]) -> None:
+    text = json.dumps({**document_of(an_assessment), **change})
+    with pytest.raises(InputError) as refused:
+        parse_head(text, "of case-7")
+    assert str(refused.value) == refusal(text)

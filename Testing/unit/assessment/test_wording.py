@@ -23,6 +23,10 @@ from BottleneckOODLib.assessment.wording import (
     STATE_SHAPES,
     STATE_WORDS,
     light_sentence,
+    missing_spaces,
+    preliminary_sentence,
+    training_cases,
+    unreachable_levels,
 )
 from BottleneckOODLib.imaging.mask_features import MaskFeatures
 from BottleneckOODLib.imaging.volume import Volume
@@ -45,6 +49,7 @@ judged = {
     "p_value": st.floats(1e-4, 1),
     "farthest_part": st.none() | st.sampled_from([*PART_REASONS, "a new space"]),
     "reason": st.sampled_from(REASONS),
+    "beside": st.sampled_from(REASONS),
 }
 
 
@@ -65,9 +70,11 @@ def assert_well_said(sentence: str) -> None:
 @settings(deadline=None)
 @given(light=st.sampled_from(LIGHTS), **judged)
 def test_every_sentence_asks_for_a_review_and_promises_nothing(
-    light: str, percentile: float, p_value: float, farthest_part: str | None, reason: str | None
+    light: str, percentile: float, p_value: float, farthest_part: str | None, reason: str | None, beside: str | None
 ) -> None:
-    sentence = light_sentence(light, percentile=percentile, p_value=p_value, farthest_part=farthest_part, reason=reason)
+    sentence = light_sentence(
+        light, percentile=percentile, p_value=p_value, farthest_part=farthest_part, reason=reason, beside=beside
+    )
     assert_well_said(sentence)
     assert sentence.startswith(STATE_WORDS[light])
 
@@ -134,7 +141,44 @@ def test_a_failed_check_is_told_instead_of_the_place() -> None:
     assert "12 of 100" not in said
 
 
-@pytest.mark.parametrize(("reason", "clause"), [("CT is needed.", ": CT is needed;"), ("The mask.", ": the mask;")])
+@pytest.mark.parametrize("light", ["amber", "red"])
+def test_a_failed_check_beside_the_p_value_is_named_and_the_place_too(light: str) -> None:
+    said = light_sentence(
+        light,
+        percentile=92.0,
+        p_value=0.08,
+        farthest_part="mask_shape",
+        reason=None,
+        beside="The scan covers 415 x 415 mm and 3 mm from head to foot, too little for a liver.",
+    )
+    assert_well_said(said)
+    assert "3 mm from head to foot, too little for a liver" in said
+    assert f"92 of 100 training cases, most of all {PART_REASONS['mask_shape']}" in said
+
+
+@pytest.mark.parametrize(
+    ("n_calibrating", "told"),
+    [
+        (None, "20 training cases"),
+        (20, "20 training cases"),
+        (19, "19 training cases (1 more, whose mask failed, calibrates nothing)"),
+        (12, "12 training cases (8 more, whose mask failed, calibrate nothing)"),
+    ],
+)
+def test_the_cases_of_a_reference_are_counted_in_one_way(n_calibrating: int | None, told: str) -> None:
+    assert training_cases(20, n_calibrating) == told
+
+
+@pytest.mark.parametrize(
+    ("reason", "clause"),
+    [
+        ("CT is needed.", ": CT is needed;"),
+        ("The mask.", ": the mask;"),
+        ("MR.", ": MR;"),
+        ("A.", ": a;"),
+        (" The part X. ", ": the part X;"),
+    ],
+)
 def test_a_reason_becomes_a_clause_and_names_keep_their_capitals(reason: str, clause: str) -> None:
     assert clause in light_sentence("red", percentile=None, p_value=None, farthest_part=None, reason=reason)
 
@@ -190,3 +234,48 @@ def test_the_map_of_regions_is_told_to_be_neither_of_tumours_nor_of_errors_and_a
     assert REGIONS_NOTE.endswith("review the mask everywhere.")
     for text in (REGIONS_NOTE, REGIONS_LEGEND, REGIONS_SCALE, NO_REGIONS):
         assert not PROMISES.search(text)
+
+
+def test_a_grey_sentence_tells_no_place_whatever_is_known() -> None:
+    told = light_sentence("grey", percentile=97.0, p_value=0.01, farthest_part="mask_shape", reason=None)
+    assert told == "Could not be assessed; review the mask as if there were no light."
+
+
+@pytest.mark.parametrize("reason", [None, "The scan covers too little."])
+def test_a_green_sentence_tells_the_place_and_nothing_else(reason: str | None) -> None:
+    told = light_sentence("green", percentile=41.6, p_value=0.6, farthest_part="mask_shape", reason=reason)
+    place = "more unusual than 42 of 100 training cases"
+    assert told == f"Similar to the training cases: {place}; review the mask as you would any other."
+
+
+@pytest.mark.parametrize("light", LIGHTS)
+def test_a_light_before_the_mask_is_told_to_be_preliminary(light: str) -> None:
+    told = preliminary_sentence(light)
+    assert told.startswith("Preliminary, before the mask is there")
+    assert STATE_WORDS[light] in told
+    assert_well_said(told)
+
+
+@pytest.mark.parametrize(("n_cases", "reachable"), [(20, False), (48, False), (49, True), (200, True)])
+def test_a_reference_too_small_for_red_is_told_with_its_number_of_cases(n_cases: int, reachable: bool) -> None:
+    said = unreachable_levels(1 / (n_cases + 1))
+    assert len(said) == (not reachable)
+    for sentence in said:
+        assert f"With {n_cases} training cases" in sentence
+        assert sentence.endswith("build the reference from more cases.")
+
+
+def test_a_reference_that_does_not_count_how_sure_the_network_is_is_told() -> None:
+    assert missing_spaces([*PART_REASONS]) == []
+    (sentence,) = missing_spaces(["bottleneck", "mask_shape"])
+    assert "how sure the network is" in sentence
+    assert sentence.endswith("build the reference again.")
+
+
+@pytest.mark.parametrize(("reason", "told"), [(None, "the scan is thin"), ("The mask is scattered.", "the mask is")])
+def test_without_a_place_a_check_beside_is_the_reason_where_there_is_no_other(reason: str | None, told: str) -> None:
+    said = light_sentence(
+        "amber", percentile=None, p_value=None, farthest_part=None, reason=reason, beside="The scan is thin."
+    )
+    assert said.startswith(f"Unusual: {told}")
+    assert_well_said(said)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "words" in metafunc.fixturenames:
         every = list(all_parsers())
         metafunc.parametrize("words", every, ids=[" ".join(words) or "bottleneck-ood" for words in every])
+
+
+@pytest.fixture
+def hearing_interrupts() -> Iterator[None]:
+    """A shell starts what runs in its background deaf to Ctrl+C, and children inherit that; here they hear it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

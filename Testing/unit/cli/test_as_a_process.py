@@ -26,12 +26,25 @@ def test_a_reader_that_has_gone_is_no_fault(arguments: list[str], repository: Pa
     try:
         done = subprocess.run(
             [*COMMAND, *arguments],
-            stdout=writing, stderr=subprocess.PIPE, text=True, check=False, timeout=120,
+            stdout=writing, stderr=subprocess.PIPE, text=True, check=False, timeout=300,
             env=an_environment(), cwd=repository / "BottleneckOOD",
         )  # fmt: skip
     finally:
         os.close(writing)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+def test_an_output_that_takes_nothing_more_is_one_sentence(repository: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*COMMAND, "model", "list"],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=300,
+            env=an_environment(), cwd=repository / "BottleneckOOD",
+        )  # fmt: skip
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "No space left on device" in line
 
 
 def test_a_console_that_cannot_show_a_name_does_not_stop_the_run(
@@ -40,7 +53,7 @@ def test_a_console_that_cannot_show_a_name_does_not_stop_the_run(
     source = a_scan.rename(a_scan.with_name("Müller.nii.gz"))
     done = subprocess.run(
         [*COMMAND, "assess", str(source), "--output", str(tmp_path / "out"), "--device", "cpu"],
-        capture_output=True, check=False, timeout=120,
+        capture_output=True, check=False, timeout=300,
         env=an_environment(PYTHONIOENCODING="ascii", PYTHONUTF8="0"), cwd=repository / "BottleneckOOD",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -54,13 +67,14 @@ def test_a_file_name_that_is_not_utf_8_does_not_crash(a_scan: Path, tmp_path: Pa
     os.rename(a_scan, source)  # noqa: PTH104 - the name is bytes
     done = subprocess.run(
         [*COMMAND, "assess", source, "--output", str(tmp_path / "out"), "--device", "cpu"],
-        capture_output=True, check=False, timeout=120, env=an_environment(), cwd=repository / "BottleneckOOD",
+        capture_output=True, check=False, timeout=300, env=an_environment(), cwd=repository / "BottleneckOOD",
     )  # fmt: skip
     assert done.returncode in {0, 2}, done.stderr
     assert b"Traceback" not in done.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal for one process")
+@pytest.mark.usefixtures("hearing_interrupts")
 def test_ctrl_c_in_a_running_command_exits_130_and_leaves_nothing_half_done(
     a_scan: Path, tmp_path: Path, repository: Path
 ) -> None:
@@ -77,7 +91,7 @@ def test_ctrl_c_in_a_running_command_exits_130_and_leaves_nothing_half_done(
     try:
         first = process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=120)
+        _, told = process.communicate(timeout=300)
     finally:
         process.kill()
     assert first == "a: Reading\n"

@@ -60,7 +60,7 @@ def test_a_small_scan_is_judged_and_has_all_its_files(a_scan: Path, tmp_path: Pa
     assert assess(a_scan, "--output", tmp_path / "out") == 0
     record = json.loads((tmp_path / "out" / "a" / "assessment.json").read_text(encoding="utf-8"))
     assert record["ood"]["light"] in {"green", "amber", "red"}, record["ood"]["sentence"]
-    usual = {"assessment.json", "overview.png", "segmentation.seg.nrrd", "unusual-regions.nrrd"}
+    usual = {"assessment.json", "overview.png", "segmentation.seg.nrrd", "thumbnail.jpg", "unusual-regions.nrrd"}
     assert files_under(tmp_path / "out" / "a") == usual
 
 

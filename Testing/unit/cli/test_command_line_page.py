@@ -15,7 +15,7 @@ import pytest
 
 from BottleneckOODLib.catalogue import HOME_VARIABLE, user_folder
 from BottleneckOODLib.cli import main as main_module
-from BottleneckOODLib.cli.review import READER_VARIABLE
+from BottleneckOODLib.cli.review_options import READER_VARIABLE
 
 Parsers = dict[tuple[str, ...], argparse.ArgumentParser]
 

@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 import pytest
 
-from BottleneckOODLib.assessment.assessment import Assessment, InputFacts, ModelFacts, ReferenceFacts
+from BottleneckOODLib.assessment.assessment import Assessment, InputFacts, Memory, ModelFacts, ReferenceFacts
 from BottleneckOODLib.assessment.checks import Check
 from BottleneckOODLib.assessment.wording import STATE_WORDS
 from BottleneckOODLib.cli import console
 from BottleneckOODLib.cli.console import ConsoleProgress, show_assessment
 from BottleneckOODLib.progress import Progress, ProgressReporter
+from BottleneckOODLib.reference.scoring import PartScore
 
 
 class Terminal(io.StringIO):
@@ -40,7 +41,7 @@ def an_assessment(light: str = "amber", **changes: object) -> Assessment:
         "score": 0.75,
         "p_value": 0.07,
         "percentile": 94.0,
-        "parts": {},
+        "parts": {"body_layout": PartScore(1.0, 0.05, 95.0, 0.9)},
         "checks": (
             Check("modality", "met", "The image is CT."),
             Check("field_of_view", "soft", "The scan covers too little."),
@@ -152,6 +153,32 @@ def test_elsewhere_there_is_one_line_a_step() -> None:
         show(Progress(step, fraction, 3.0))
     show.done()
     assert stream.getvalue() == "case-7: Reading\ncase-7: Segmenting\ncase-7: Judging\n"
+
+
+def test_the_peak_of_memory_is_told_for_process_and_card() -> None:
+    def told(memory: Memory | None) -> str:
+        out = io.StringIO()
+        show_assessment(an_assessment(peak_memory=memory), "out", out)
+        return out.getvalue().splitlines()[-1]
+
+    assert "on cpu, peak memory 1.53 GB; out" in told(Memory(1_530_000_000, None))
+    assert "on cpu, peak memory 1.53 GB, 0.25 GB of the card; out" in told(Memory(1_530_000_000, 250_000_000))
+    assert "memory" not in told(None) + told(Memory(None, None))
+
+
+def test_how_far_members_disagree_is_told_on_request_only() -> None:
+    def told(**options: bool) -> str:
+        out = io.StringIO()
+        show_assessment(an_assessment(disagreement={"folds": 0.125, "mirroring": 0.0625}), "out", out, **options)
+        return out.getvalue()
+
+    assert "disagree" not in told()
+    assert "mirrored windows disagree by 0.062" in told(details=True)
+    assert "folds disagree by 0.125 (1 - mean Dice" in told(details=True)
+    assert "no part of the light" in told(details=True)
+    out = io.StringIO()
+    show_assessment(an_assessment(), "out", out, details=True)
+    assert "mirrors nothing and has one fold" in out.getvalue()
 
 
 @pytest.mark.parametrize("stream", [io.StringIO(), Terminal()], ids=["file", "terminal"])

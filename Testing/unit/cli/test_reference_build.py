@@ -45,8 +45,8 @@ def a_table(folder: Path, content: bytes) -> Path:
         (b"file\na.nii.gz\n", "Line 2 of cases.csv names no image"),
         (b"image\na.nii.gz\n \n", "Line 3 of cases.csv names no image"),
         ("image\nMüller.nii.gz\n".encode("latin-1"), "cannot be read; give a CSV in UTF-8"),
-        (b"image\n", "at least"),
-        (b"", "at least"),
+        (b"image\n", "cases.csv names no image"),
+        (b"", "cases.csv names no image"),
     ],
     ids=["empty cell", "no column", "empty line", "not UTF-8", "no cases", "empty file"],
 )

@@ -59,7 +59,7 @@ def test_many_kinds_are_shortened() -> None:
 
 def test_the_numbers_are_those_of_its_cases() -> None:
     card = card_rows(a_reference())
-    assert card["cases"] == "3 (1 could not be used)"
+    assert card["cases"] == "3 training cases; 1 could not be used"
     assert card["smallest p-value"] == "0.2500"
     assert card["Dice of its cases"] == "mean 0.850, median 0.850, lowest 0.800, at least 0.9 in 50%, known for 2"
     assert card_rows(a_reference(tuple(replace(case, dice=None) for case in CASES)))["Dice of its cases"] == "unknown"
@@ -69,9 +69,9 @@ def test_the_numbers_are_those_of_its_cases() -> None:
 def test_outcomes_are_told_with_the_cases_behind_them_or_why_they_are_not(n_failed: int) -> None:
     dice = [0.5] * n_failed + [0.9] * (60 - n_failed)
     rows = outcome_rows(fit_outcomes(np.arange(60.0)[::-1].copy(), dice))
-    assert "60 with a known Dice" in rows["expected Dice"]
+    assert "60 training cases with a known Dice" in rows["expected Dice"]
     told = rows["operating point"]
-    assert ("27 of 30 cases" in told) if n_failed == 30 else told.startswith("none: of 60 cases")
+    assert ("27 of 30 training cases" in told) if n_failed == 30 else told.startswith("none: of 60 training cases")
     few = outcome_rows(fit_outcomes(np.arange(5.0), [0.5] * 5))
     assert all(row.startswith("none: ") for row in few.values())
     assert len(few) == 2

@@ -117,3 +117,10 @@ def test_others_may_read_what_was_written(tmp_path: Path) -> None:
 def test_the_description_says_which_model_and_which_stages(tmp_path: Path) -> None:
     EmbeddingFolder(tmp_path / "out", FACTS)
     assert json.loads((tmp_path / "out" / EMBEDDING_FILE).read_text()) == {"schema_version": 1, **FACTS}
+
+
+def test_a_run_that_was_killed_at_its_first_file_is_begun_anew(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".writing-abcdefgh").write_text("{")
+    EmbeddingFolder(tmp_path / "out", FACTS)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [EMBEDDING_FILE]

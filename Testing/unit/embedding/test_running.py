@@ -118,9 +118,7 @@ def test_the_table_has_the_outcomes_of_cases_with_labels_only(
     assert float(table["with"]["HD"]) >= float(table["with"]["SD"]) > 0
 
 
-def test_labels_that_come_later_are_measured_and_stay(
-    a_segmenter: Segmenter, a_case: MakeCase, tmp_path: Path
-) -> None:
+def test_labels_that_come_later_are_measured_and_stay(a_segmenter: Segmenter, a_case: MakeCase, tmp_path: Path) -> None:
     out = tmp_path / "out"
     embed(a_segmenter, [a_case("one", labelled=False)], out)
     later = replace(a_case("one"), labelled=True)
@@ -216,7 +214,7 @@ def test_an_empty_mask_has_zeros_and_the_body_s_features(
     out = tmp_path / "out"
     report = embed(a_segmenter, [a_case("one")], out, stages=True)
     assert report.empty == ("one",)
-    for part in ("mask_shape", "mask_intensity"):
+    for part in ("mask_shape", "mask_intensity", "output_confidence"):
         assert not saved(out, part).any()
     np.testing.assert_array_equal(saved(out, "bottleneck_in_mask"), saved(out, "bottleneck_pooled"))
     np.testing.assert_array_equal(saved(out, "stage_2_in_mask"), saved(out, "stage_2"))

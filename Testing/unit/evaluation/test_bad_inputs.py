@@ -163,6 +163,19 @@ def test_tensors_are_read_without_running_code(tmp_path: Path, monkeypatch: pyte
     assert not (tmp_path / "code-was-run").exists()
 
 
+def test_a_tensor_that_claims_more_numbers_than_its_file_holds_is_refused(tmp_path: Path) -> None:
+    torch.save(torch.zeros(1).expand(1000, 1000, 1000, 1000), tmp_path / "wide.pt")
+    with pytest.raises(EvaluationError, match=r"wide\.pt repeats its numbers"):
+        read_tensor(tmp_path / "wide.pt")
+    torch.save(torch.empty(3, device="meta"), tmp_path / "meta.pt")
+    with pytest.raises(EvaluationError, match=r"meta\.pt holds no plain tensor"):
+        read_tensor(tmp_path / "meta.pt")
+    # A part of a larger tensor, turned about, holds its own numbers.
+    part = torch.arange(24.0).reshape(2, 3, 4)[:, 1:].transpose(0, 2)
+    torch.save(part, tmp_path / "part.pt")
+    np.testing.assert_array_equal(read_tensor(tmp_path / "part.pt"), part.numpy())
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64, torch.int32])
 def test_tensors_and_arrays_of_the_same_numbers_are_the_same_embeddings(dtype: torch.dtype, tmp_path: Path) -> None:
     values = torch.arange(48).reshape(2, 3, 2, 2, 2).to(dtype).requires_grad_(dtype.is_floating_point)

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from BottleneckOODLib.deaf_children import deaf_children
 from BottleneckOODLib.errors import Cancelled, ModelError
 from BottleneckOODLib.gathering.case import CaseForReference, GatheredCase, GatheringPlan, LeftOutCase
 from BottleneckOODLib.gathering.gathered import Gathered
@@ -129,6 +137,26 @@ def test_several_processes_give_what_one_gives_in_the_same_order_and_stop_when_t
     fractions = [report.fraction for report in told]
     assert fractions == sorted(fractions)
     assert fractions[-1] == pytest.approx(FITTING * 9 / 24)
+
+
+def test_a_case_that_does_not_come_to_its_next_window_does_not_hold_up_a_stop(plan: Plan) -> None:
+    cancel = CancelToken()
+    hours_to_read: Any = partial(time.sleep, 3600)
+    cases = [CaseForReference(f"slow-{number}", hours_to_read) for number in range(4)]
+    running = gathered_cases(cases, plan(), n_cases=4, workers=2, cancel=cancel)
+    threading.Timer(0.5, cancel.cancel).start()
+    with pytest.raises(Cancelled):
+        next(running)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no process there has such signals")
+def test_an_interrupt_of_the_terminal_does_not_reach_a_process_that_just_begins() -> None:
+    with deaf_children():
+        begun = subprocess.Popen([sys.executable, "-c", "print('heard nothing')"], stdout=subprocess.PIPE, text=True)
+    begun.send_signal(signal.SIGINT)
+    told, _ = begun.communicate(timeout=300)
+    assert (told, begun.returncode) == ("heard nothing\n", 0)
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_a_kept_row_is_the_row_that_was_measured_and_the_model_does_not_run_again(

@@ -6,12 +6,15 @@ import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
 import pytest
+from dicom_slices import replace_raw
 
 from BottleneckOODLib.errors import InputError, SeriesChoiceError
+from BottleneckOODLib.imaging import dicom
 from BottleneckOODLib.imaging.dicom import acquisition_facts, choose_series, list_series
 from BottleneckOODLib.imaging.reading import read_volume
 
@@ -94,7 +97,7 @@ def test_several_series_are_listed_longest_first(three_series: tuple[Path, dict[
     series, passed_over = list_series(three_series[0])
     assert [(s.uid, len(s.files), s.modality) for s in series] == [(A, 5, "CT"), (B, 3, "CT"), (C, 3, "CT")]
     assert passed_over == []
-    assert series[0].line == f"{A} (CT, 5 slices, 2.5 mm slices)"
+    assert series[0].line == "CT, 5 slices of 2.5 mm"
 
 
 def test_a_series_is_chosen_by_number_or_by_uid(three_series: tuple[Path, dict[str, np.ndarray]]) -> None:
@@ -108,9 +111,10 @@ def test_a_series_is_chosen_by_number_or_by_uid(three_series: tuple[Path, dict[s
 def test_without_a_series_of_that_name_all_are_offered(
     three_series: tuple[Path, dict[str, np.ndarray]], wish: str | None
 ) -> None:
-    with pytest.raises(SeriesChoiceError, match="choose one by its number or UID") as caught:
+    with pytest.raises(SeriesChoiceError, match="choose one by its place in this list, or its UID") as caught:
         read_volume(three_series[0], series=wish)
-    assert [line.split(" ")[:2] for line in caught.value.series] == [["1:", A], ["2:", B], ["3:", C]]
+    assert list(caught.value.series) == ["1: CT, 5 slices of 2.5 mm", *(f"{n}: CT, 3 slices of 2.5 mm" for n in (2, 3))]
+    assert not any(uid in str(caught.value) for uid in (A, B, C, "1.2.3"))
 
 
 def test_an_unknown_wish_is_not_met_by_the_only_series(tmp_path: Path, write_slices: WriteSlices) -> None:
@@ -180,7 +184,7 @@ SIDE = np.array([0.0, 1.0, 0.0])
         ([k * UP for k in range(3)], {"ImageOrientationPatient": None}, "does not say where"),
         ([k * UP for k in range(3)], {"NumberOfFrames": 3}, "multi-frame"),
         ([k * UP for k in range(3)], {"SamplesPerPixel": 3}, "colour"),
-        ([k * UP for k in range(3)], {"PixelData": b""}, "cannot be decoded"),
+        ([k * UP for k in range(3)], {"PixelData": b""}, "pixels are missing"),
     ],
 )
 def test_slices_that_form_no_regular_volume_are_refused(
@@ -253,16 +257,6 @@ def test_an_element_that_holds_nonsense_ends_in_a_sentence_at_worst(
     assert volume.geometry.spacing_mm == (0.5, 0.75, 2.5)
 
 
-def replace_raw(path: Path, tag: str, text: bytes) -> None:
-    """Put bytes in place of an element's value (explicit little endian, short form)."""
-    group_element = pydicom.tag.Tag(tag)
-    key = group_element.group.to_bytes(2, "little") + group_element.element.to_bytes(2, "little")
-    raw = path.read_bytes()
-    at = raw.index(key, 132)
-    length = int.from_bytes(raw[at + 6 : at + 8], "little")
-    path.write_bytes(raw[: at + 6] + len(text).to_bytes(2, "little") + text + raw[at + 8 + length :])
-
-
 def test_a_real_series_is_read_as_pydicom_reads_it(real_data_folder: Path) -> None:
     folder = real_data_folder / "ct_3slice_dicom"
     slices = sorted((pydicom.dcmread(p) for p in folder.glob("*.dcm")), key=lambda s: float(s.ImagePositionPatient[2]))
@@ -319,3 +313,45 @@ def test_slices_may_have_rescale_settings_of_their_own(tmp_path: Path, write_sli
             RescaleSlope=slope, RescaleIntercept=intercept,
         )  # fmt: skip
     assert read_volume(tmp_path / "scan").voxels[:, 3, 3].tolist() == [100.0, 42.75, -924.0]
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("question", [0, 1, 2])
+def test_a_question_of_regularity_is_not_met_by_what_is_no_number(
+    write_slices: WriteSlices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: float, question: int
+) -> None:
+    """Of directions, positions and pixels in turn: a comparison with what is no number is false."""
+    write_slices(tmp_path / "series", uid="1.2.3")
+    real, asked = dicom._of_every_slice, []
+
+    def one_is_none(values: Any) -> Any:
+        rows = real(values).copy()
+        asked.append(rows)
+        if len(asked) == question + 1:
+            rows[1, 0] = number
+        return rows
+
+    monkeypatch.setattr(dicom, "_of_every_slice", one_is_none)
+    with pytest.raises(InputError), np.errstate(invalid="ignore"):
+        read_volume(tmp_path / "series")
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("values", "said"), [({"SamplesPerPixel": 3}, "a colour image"), ({"NumberOfFrames": 2}, "a multi-frame")]
+)
+@pytest.mark.parametrize("which", [0, 1, 3])
+def test_one_slice_of_another_kind_is_no_slice_of_the_volume(
+    tmp_path: Path, write_slices: WriteSlices, which: int, values: dict[str, int], said: str
+) -> None:
+    """A colour picture among them would be read as one of grey values."""
+    write_slices(tmp_path / "scan", uid=A)
+    file = sorted((tmp_path / "scan").iterdir())[which]
+    header = pydicom.dcmread(file)
+    for keyword, value in values.items():
+        setattr(header, keyword, value)
+    header.PlanarConfiguration, header.PhotometricInterpretation = 0, "RGB"
+    header.PixelData = header.PixelData * max(values.values())
+    header.save_as(file)
+    with pytest.raises(InputError, match=said):
+        read_volume(tmp_path / "scan")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.ndimage
 import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from BottleneckOODLib.imaging.body import thinned
+from BottleneckOODLib.imaging.body import MEASURING_SPACING_MM, thinned
 from BottleneckOODLib.imaging.mask_features import (
     MASK_INTENSITY_NAMES,
     MASK_SHAPE_NAMES,
@@ -105,6 +106,37 @@ def test_separate_parts_are_counted_and_the_largest_weighed() -> None:
     assert features.n_components == 3
     assert features.largest_share == pytest.approx(216 / (216 + 108 + 54))
     assert of_shape(features)["log_components"] == pytest.approx(np.log(3))
+    assert of_shape(features)["largest_share"] == features.largest_share
+    assert of_shape(measured(box((2, 8), (2, 8), (2, 8)), upright()))["log_components"] == 0
+
+
+def test_the_largest_part_is_the_one_with_most_voxels_wherever_it_lies() -> None:
+    first, second, third = box((1, 2), (1, 3), (1, 3)), box((4, 8), (4, 9), (4, 9)), box((10, 11), (12, 15), (12, 15))
+    parts = marked_parts(first | second | third, 0.5)
+    assert np.array_equal(parts.largest, second)
+    assert np.array_equal(parts.marked, first | second | third)
+    assert (parts.count, parts.n_components) == (3, 3)
+    assert parts.largest_share == pytest.approx(100 / 113)
+    one = marked_parts(box((3, 4), (3, 4), (3, 4)), 0.5)
+    assert (one.count, one.n_components, one.largest_share) == (1, 1, 1.0)
+    nothing = marked_parts(np.zeros(SHAPE, bool), 0.5)
+    assert (nothing.count, nothing.n_components, nothing.largest_share) == (0, 1, 0.0)
+    assert not nothing.largest.any()
+
+
+@pytest.mark.parametrize("volume_ml", [0.0, -0.5, np.inf, np.nan])
+def test_a_voxel_without_a_volume_is_refused(volume_ml: float) -> None:
+    with pytest.raises(ValueError, match="a voxel of"):
+        marked_parts(np.ones((2, 2, 2), bool), volume_ml)
+
+
+def test_a_mask_whose_parts_are_lost_on_the_models_grid_is_measured_as_one() -> None:
+    mask = box((2, 6), (2, 6), (2, 6))
+    volume = Volume(np.zeros(SHAPE, np.float32), upright(), "CT", "scan")
+    lost = marked_parts(np.zeros((3, 3, 3), bool), 1.0)
+    features = mask_features(LabelVolume(mask.astype(np.uint8), upright(), {1: "liver"}), volume, mask, lost)
+    assert features is not None
+    assert of_shape(features)["log_components"] == 0
 
 
 def test_parts_that_touch_at_a_corner_are_one() -> None:
@@ -117,6 +149,8 @@ def test_crumbs_below_one_millilitre_are_no_parts() -> None:
     assert measured(crumbs, upright()).n_components == 1
     assert measured(crumbs, upright((6.0, 6.0, 6.0))).n_components == 2
     assert measured(box((3, 4), (3, 4), (3, 4)), upright()).n_components == 1
+    two = box((2, 8), (2, 8), (2, 8)) | box((2, 4), (12, 14), (2, 4))
+    assert [marked_parts(two, ml).n_components for ml in (np.nextafter(0.125, 0), 0.125, 0.13)] == [1, 2, 2]
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
@@ -142,6 +176,33 @@ def test_lengths_are_those_of_the_patient_s_axes() -> None:
     assert np.exp([shape[f"log_extent_{side}"] for side in ("left", "posterior", "superior")]) == pytest.approx(
         [10 * 4, 6 * 5, 5 * 6]
     )
+
+
+def test_on_a_fine_grid_the_samples_within_the_mask_are_measured() -> None:
+    # Every third voxel is a sample, 1, 4, 7, ...: four, two and one of them lie in the box.
+    shape = of_shape(measured(box((6, 9), (3, 8), (3, 15)), upright((1.0, 1.0, 1.0))))
+    assert np.exp([shape[f"log_extent_{side}"] for side in ("left", "posterior", "superior")]) == pytest.approx(
+        [12, 6, 3]
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.tuples(*[st.integers(0, n - 1) for n in SHAPE]), st.integers(0, 2))
+def test_a_mask_between_the_samples_is_measured_by_the_samples_near_it(at: tuple[int, int, int], label: int) -> None:
+    spacing = np.array([0.6, 1.7, 1.0])
+    steps = (MEASURING_SPACING_MM / spacing).astype(int)
+    samples = [np.arange(step // 2, n, step) for step, n in zip(steps, SHAPE, strict=True)]
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[at] = 1 + label
+    sampled = all(place in own for place, own in zip(at, samples, strict=True))
+    reached = 0.0 if sampled else MEASURING_SPACING_MM
+    near = [np.flatnonzero(np.abs(own - n) * s <= reached) for own, n, s in zip(samples, at, spacing, strict=True)]
+    voxels = np.random.default_rng(0).normal(0, 50, SHAPE)
+    found = measured(mask, upright((1.0, 1.7, 0.6)), voxels=voxels)
+    lengths = [len(own) * step * s for own, step, s in zip(near, steps, spacing, strict=True)]
+    assert np.exp(found.shape[1:4]) == pytest.approx(lengths[::-1])
+    centres = [(own.mean() + 0.5) / len(all_) - 0.5 for own, all_ in zip(near, samples, strict=True)]
+    assert found.shape[7:10] == pytest.approx(centres[::-1])
 
 
 def test_the_place_is_that_of_the_centre_in_the_body_s_box() -> None:
@@ -190,6 +251,13 @@ def test_a_cube_is_more_compact_than_a_plate() -> None:
     )
 
 
+@pytest.mark.parametrize("spacing", [3.6, 4.0, 9.0])
+def test_compactness_is_a_number_without_a_unit(spacing: float) -> None:
+    """Of a cube of 4 voxels: 64 voxels to the power of two thirds, over the 56 on its surface."""
+    cube = measured(box((3, 7), (3, 7), (3, 7)), upright((spacing, spacing, spacing)))
+    assert of_shape(cube)["compactness"] == pytest.approx(16 / 56)
+
+
 def test_intensities_are_those_inside_the_mask() -> None:
     mask = box((2, 8), (2, 9), (3, 12))
     voxels = np.random.default_rng(7).normal(100, 30, SHAPE).astype(np.float32)
@@ -209,6 +277,18 @@ def test_the_contrast_is_to_the_soft_tissue_around() -> None:
     assert of_intensity(measured(mask, upright(), voxels=in_air))["contrast_to_surroundings"] == 0
     far = np.where(box((0, 12), (0, 12), (0, 15)), np.where(mask, LIVER_HU, BACKGROUND_HU), 250.0)
     assert of_intensity(measured(mask, upright(), voxels=far))["contrast_to_surroundings"] == LIVER_HU - BACKGROUND_HU
+
+
+def test_the_surroundings_are_the_soft_tissue_within_two_voxels() -> None:
+    mask = box((4, 8), (6, 12), (6, 14))
+    voxels = np.random.default_rng(3).uniform(-100, 700, SHAPE).astype(np.float32)
+    steps = scipy.ndimage.distance_transform_cdt(~mask, "taxicab")
+    around = [v for v, d in zip(voxels.ravel(), steps.ravel(), strict=True) if 1 <= d <= 2 and -30 < v < 300]
+    expected = np.median(voxels[mask]) - np.median(around)
+    assert of_intensity(measured(mask, upright(), voxels=voxels))["contrast_to_surroundings"] == pytest.approx(expected)
+    # Values at the limits are none of soft tissue.
+    at_the_limits = np.where(mask, LIVER_HU, np.where(voxels > 0, 300.0, -30.0))
+    assert of_intensity(measured(mask, upright(), voxels=at_the_limits))["contrast_to_surroundings"] == 0
 
 
 @settings(max_examples=25, deadline=None)

@@ -245,6 +245,13 @@ def test_what_is_not_there_or_of_no_known_kind_is_refused(tmp_path: Path) -> Non
             read_volume(tmp_path / name)
 
 
+def test_a_name_that_is_no_text_is_told_without_its_folders(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no text") as caught:
+        read_volume(tmp_path / "ct\udcff.nii.gz")
+    assert "ct" in str(caught.value)
+    assert str(tmp_path) not in str(caught.value)
+
+
 def test_reading_writes_nothing(tmp_path: Path, an_oblique_grid: Geometry, noise_on: NoiseOn) -> None:
     path = written_by_itk(noise_on(an_oblique_grid), tmp_path / "scan.nii.gz")
     before = path.read_bytes()

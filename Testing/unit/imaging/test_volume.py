@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from BottleneckOODLib.errors import InputError
-from BottleneckOODLib.imaging.volume import Geometry, LabelVolume, Volume, geometry_of, resampled, to_sitk
+from BottleneckOODLib.imaging.volume import Geometry, LabelVolume, Volume, geometry_of, image_on, resampled, to_sitk
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 NoiseOn = Callable[[Geometry], Volume]
@@ -140,6 +140,50 @@ def test_axes_in_single_precision_are_accepted(an_oblique_grid: Geometry) -> Non
     assert Geometry((2, 2, 2), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), single).direction == single
 
 
+@pytest.mark.parametrize(("longer", "refused"), [(0.00049, False), (0.00051, True)])
+def test_axes_may_be_a_thousandth_from_orthonormal(longer: float, refused: bool) -> None:
+    direction = (1.0 + longer, *IDENTITY[1:])
+    if refused:
+        with pytest.raises(InputError, match="not perpendicular"):
+            Geometry((2, 2, 2), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), direction)
+    else:
+        assert Geometry((2, 2, 2), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), direction).direction == direction
+
+
+def test_a_direction_below_rounding_is_none() -> None:
+    direction = (1.0, 1e-300, 0.0, -1e-17, 1.0, 1e-9, 0.0, 0.0, 1.0)
+    kept = Geometry((2, 2, 2), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), direction).direction
+    assert kept == (1.0, 0.0, 0.0, 0.0, 1.0, 1e-9, 0.0, 0.0, 1.0)
+
+
+def along_i(n: int, origin: float, spacing: float) -> Geometry:
+    return Geometry((n, 1, 1), (spacing, 1.0, 1.0), (origin, 0.0, 0.0), IDENTITY)
+
+
+def test_grids_are_close_where_every_corner_is_within_the_tolerance() -> None:
+    here = along_i(3, 0.0, 1.0)
+    assert here.is_close(along_i(3, 0.5, 1.0), 0.5)
+    # Of three voxels the middle one stays, and both ends move by half a millimetre.
+    assert here.is_close(along_i(3, -0.5, 1.5), 0.5)
+    assert not here.is_close(along_i(3, 0.0, 1.5), 0.5)
+    assert not here.is_close(along_i(3, -1.0, 1.5), 0.5)
+    assert not along_i(2, 0.0, 1.0).is_close(along_i(2, -1.0, 2.0), 0.5)
+    assert here.is_close(along_i(4, 0.0, 1.0), 100.0) is False
+    assert here.is_close(along_i(3, 0.9e-6, 1.0))
+    assert not here.is_close(along_i(3, 1.1e-6, 1.0))
+
+
+@settings(deadline=None)
+@given(geometries)
+def test_the_extent_of_the_patient_is_that_of_the_image_that_itk_turns_upright(geometry: Geometry) -> None:
+    turned = sitk.DICOMOrient(to_sitk(np.zeros(geometry.shape, np.uint8), geometry), "LPS")
+    assert sorted(geometry.patient_extent_mm) == pytest.approx(sorted(geometry.extent_mm))
+    if np.abs(geometry.axes).max(axis=0).min() > 0.75:
+        # So near to upright that nobody can take one axis for another.
+        itk = [n * s for n, s in zip(turned.GetSize(), turned.GetSpacing(), strict=True)]
+        assert geometry.patient_extent_mm == pytest.approx(itk)
+
+
 def test_the_voxels_of_a_volume_cannot_be_changed(noise_on: NoiseOn, any_grid: Geometry) -> None:
     volume = noise_on(any_grid)
     with pytest.raises(ValueError, match="read-only"):
@@ -184,7 +228,7 @@ def test_labels_are_equal_when_grid_names_and_voxels_are(any_grid: Geometry) -> 
     assert labels != LabelVolume(changed, any_grid, labels.names)
     assert labels != LabelVolume(array, moved, labels.names)
     assert labels != LabelVolume(array, any_grid, {1: "liver"})
-    assert labels != "labels"
+    assert (labels == "labels") is False
 
 
 def test_labels_cannot_be_changed_or_hashed(any_grid: Geometry) -> None:
@@ -193,6 +237,20 @@ def test_labels_cannot_be_changed_or_hashed(any_grid: Geometry) -> None:
         labels.labels[0, 0, 0] = 0
     with pytest.raises(TypeError, match="unhashable"):
         hash(labels)
+
+
+@pytest.mark.parametrize("wrong", [0.5, 256, -1, np.nan])
+def test_labels_that_are_no_whole_numbers_of_a_byte_are_refused(wrong: float, any_grid: Geometry) -> None:
+    array = np.ones(any_grid.shape, np.float64)
+    assert LabelVolume(array, any_grid, {}).labels.dtype == np.uint8  # type: ignore[arg-type]
+    array[1, 2, 3] = wrong
+    with np.errstate(invalid="ignore"), pytest.raises(InputError, match="from 0 to 255"):
+        LabelVolume(array, any_grid, {})  # type: ignore[arg-type]
+
+
+def test_labels_of_bytes_are_taken_as_they_are(any_grid: Geometry) -> None:
+    array = np.full(any_grid.shape, 255, np.uint8)
+    assert np.shares_memory(LabelVolume(array, any_grid, {}).labels, array)
 
 
 def test_labels_of_another_size_are_refused(any_grid: Geometry) -> None:
@@ -221,6 +279,14 @@ def test_a_linear_field_is_resampled_as_it_is_and_goes_on_at_the_edges_as_the_ne
     expected = (source.ijk_to_lps(inside) @ [0.5, -1.0, 2.0]).reshape(target.shape)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_beyond_an_image_its_nearest_value_counts() -> None:
+    image = to_sitk(np.arange(1, 9, dtype=np.uint8).reshape(2, 2, 2), along_i(2, 0.0, 1.0).part((slice(0, 2),) * 3))
+    around = Geometry((4, 4, 4), (1.0, 1.0, 1.0), (-1.0, -1.0, -1.0), IDENTITY)
+    found = image_on(image, around)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, np.pad(np.arange(1, 9).reshape(2, 2, 2), 1, mode="edge"))
 
 
 def test_a_part_of_a_grid_lies_where_its_voxels_lie(any_grid: Geometry) -> None:

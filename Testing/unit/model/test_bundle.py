@@ -201,3 +201,12 @@ def test_literals_become_plain_data_and_nothing_else(tmp_path: Path) -> None:
     assert config.resolved("@c", "c") == "text $ @ text"
     with pytest.raises(ModelError, match="expression"):
         config.resolved("@b", "b")
+
+
+def test_references_that_multiply_are_refused_before_they_fill_the_memory(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    doubling: dict[str, object] = {f"a{n}": [f"@a{n + 1}"] * 2 for n in range(19)}
+    path.write_text(json.dumps({**doubling, "a19": 1}))
+    with pytest.raises(ModelError, match="more than 100000 values"):
+        BundleConfig(path).resolved("@a0", "a0")
+    assert len(BundleConfig(path).resolved("@a9", "a9")) == 2

@@ -14,7 +14,7 @@ from monai.networks.nets.swin_unetr import SwinUNETR
 from monai.networks.nets.unet import UNet
 
 from BottleneckOODLib.errors import DependencyError, ModelError
-from BottleneckOODLib.model import checkpoints
+from BottleneckOODLib.model import saved_by_torch
 from BottleneckOODLib.model.checkpoints import fitted, read_checkpoint
 from BottleneckOODLib.model.networks import build_network
 from BottleneckOODLib.model.swin_arguments import swin_arguments
@@ -142,7 +142,7 @@ def test_pickled_checkpoints_need_a_torch_that_reads_them_safely(
 ) -> None:
     path = saved(weights, tmp_path)
     monkeypatch.setattr(torch, "__version__", "2.9.1+cpu")
-    assert checkpoints.torch_version() == (2, 9)
+    assert saved_by_torch.torch_version() == (2, 9)
     with pytest.raises(DependencyError, match=r"PyTorch 2\.10 or newer"):
         read(path)
 

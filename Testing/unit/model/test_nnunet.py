@@ -16,6 +16,7 @@ import torch
 from nnunet_cases import CPU, KINDS, MIRRORED, Upstream, a_volume
 from nnunet_models import make_dataset, make_plans, train
 
+from BottleneckOODLib.case_measuring import measured_case
 from BottleneckOODLib.imaging.reading import read_volume
 from BottleneckOODLib.imaging.volume import Geometry, to_sitk
 from BottleneckOODLib.model.adapter import loaded
@@ -163,6 +164,7 @@ def test_mirrored_windows_and_folds_say_how_far_they_disagree(
     assert output.disagreement["folds"] == pytest.approx(disagreement(masks))
     assert output.disagreement["mirroring"] == pytest.approx(np.mean(per_fold), abs=1e-9)
     assert 0 < output.disagreement["mirroring"] < 1
+    assert measured_case(a_volume(), segmenter, "mean").disagreement == output.disagreement
 
 
 def test_without_mirroring_nothing_disagrees(tmp_path: Path) -> None:

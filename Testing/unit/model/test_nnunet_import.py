@@ -19,7 +19,7 @@ import torch
 from nnunet_models import make_dataset, make_plans, train
 
 from BottleneckOODLib.errors import DependencyError, ModelError, OutputError, UserError
-from BottleneckOODLib.model import nnunet_archive, nnunet_checkpoint
+from BottleneckOODLib.model import nnunet_archive, saved_by_torch
 from BottleneckOODLib.model.nnunet_checkpoint import read_nnunet_checkpoint
 from BottleneckOODLib.model.nnunet_import import CHECKPOINT, NnunetChoice, add_nnunet
 from BottleneckOODLib.tensor_file import sha256_of
@@ -302,7 +302,7 @@ def test_numbers_of_numpy_are_forgotten_and_no_function_of_numpy_is_called(a_tra
 
 
 def test_an_older_torch_is_refused(results: Path, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nnunet_checkpoint, "torch_version", lambda: (2, 9))
+    monkeypatch.setattr(saved_by_torch, "torch_version", lambda: (2, 9))
     with pytest.raises(DependencyError, match=r"2\.10"):
         add_nnunet("liver", results, LIVER, output)
 

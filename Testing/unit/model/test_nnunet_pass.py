@@ -14,9 +14,10 @@ import torch
 from nnunet_cases import CPU, a_volume
 
 from BottleneckOODLib.errors import Cancelled, DependencyError, ModelError
-from BottleneckOODLib.model import nnunet_network
+from BottleneckOODLib.model import nnunet, nnunet_network
 from BottleneckOODLib.model.adapter import loaded
 from BottleneckOODLib.model.local_view import BodyShares
+from BottleneckOODLib.model.memory_steps import Attempt
 from BottleneckOODLib.model.model_folder import ModelFolder, read_model_folder
 from BottleneckOODLib.model.nnunet import NnunetSegmenter
 from BottleneckOODLib.model.nnunet_import import NnunetChoice, add_nnunet
@@ -36,7 +37,7 @@ def test_twice_the_same_input_gives_the_same_numbers(a_segmenter: NnunetSegmente
 @pytest.mark.parametrize("at", [0, 3])
 def test_a_stop_between_windows_ends_the_pass_and_nnunets_thread(a_segmenter: NnunetSegmenter, at: int) -> None:
     tensor, _ = a_segmenter.prepare(a_volume())
-    threads = threading.active_count()
+    threads = set(threading.enumerate())
     calls: list[tuple[int, int]] = []
 
     def stop(done: int, total: int) -> None:
@@ -47,7 +48,7 @@ def test_a_stop_between_windows_ends_the_pass_and_nnunets_thread(a_segmenter: Nn
     with pytest.raises(Cancelled):
         a_segmenter.run(tensor, stop)
     assert calls == [(n, a_segmenter.window_count(tensor.shape)) for n in range(at + 1)]
-    assert threading.active_count() == threads
+    assert set(threading.enumerate()) <= threads
     assert a_segmenter.run(tensor).logits.shape == (6, *tensor.shape)
 
 
@@ -112,37 +113,70 @@ def test_a_look_ahead_gives_the_same_kind_of_tokens(a_segmenter: NnunetSegmenter
         np.testing.assert_allclose(tokens, expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("window", [0, 4])
+def test_memory_that_ends_where_a_window_is_fed_is_told_and_not_waited_for(
+    a_segmenter: NnunetSegmenter, monkeypatch: pytest.MonkeyPatch, window: int
+) -> None:
+    tensor, _ = a_segmenter.prepare(a_volume())
+    expected = a_segmenter.run(tensor)
+    threads = threading.active_count()
+    clone, fed = torch.clone, []
+
+    def short_of_memory(*arguments: Any, **named: Any) -> torch.Tensor:
+        # nnU-Net's thread copies each window for the card while the network holds its memory.
+        fed.append(threading.current_thread())
+        if len(fed) == window + 1:
+            message = "out of memory"
+            raise torch.OutOfMemoryError(message)
+        return clone(*arguments, **named)
+
+    monkeypatch.setattr(torch, "clone", short_of_memory)
+    on_a_card = [Attempt(CPU, 1, torch.device("cuda")), Attempt(CPU, 1, CPU)]
+    monkeypatch.setattr(nnunet, "attempts", lambda *_: [(attempt, "told") for attempt in on_a_card])
+    found: list[Any] = []
+    # Who waits for ever must not hold the tests.
+    run = threading.Thread(target=lambda: found.append(a_segmenter.run(tensor)), daemon=True)
+    run.start()
+    run.join(60)
+    assert found, "still waiting for a window"
+    assert threading.main_thread() not in fed
+    assert found[0].warnings[-1] == "told"
+    np.testing.assert_array_equal(found[0].logits, expected.logits)
+    np.testing.assert_array_equal(found[0].bottleneck.tokens, expected.bottleneck.tokens)
+    assert threading.active_count() == threads
+
+
 @pytest.mark.parametrize("window", [0, 4, 7])
 def test_out_of_memory_on_a_card_ends_on_the_cpu_with_the_same_result(
     a_segmenter: NnunetSegmenter, monkeypatch: pytest.MonkeyPatch, window: int
 ) -> None:
     tensor, _ = a_segmenter.prepare(a_volume())
     expected = a_segmenter.run(tensor)
-    threads = threading.active_count()
-    attempts: list[bool] = []
-    monkeypatch.setattr(a_segmenter, "_attempts", lambda: iter([(CPU, True), (CPU, False), (CPU, False)]))
+    threads = set(threading.enumerate())
+    tried: list[Attempt] = []
+    as_on_a_card = [Attempt(CPU, 1, torch.device("cuda")), Attempt(CPU, 1, CPU), Attempt(CPU, 1, CPU)]
+    monkeypatch.setattr(nnunet, "attempts", lambda *_: [(attempt, "told") for attempt in as_on_a_card])
     plain = NnunetSegmenter._pass
 
-    def short_of_memory(
-        self: NnunetSegmenter, tensor: Any, device: Any, on_device: bool, on_window: Any, *rest: Any
-    ) -> Any:
-        attempts.append(on_device)
-        if len(attempts) == 3:
-            return plain(self, tensor, device, on_device, on_window, *rest)
+    def short_of_memory(self: NnunetSegmenter, tensor: Any, attempt: Attempt, on_window: Any, *rest: Any) -> Any:
+        tried.append(attempt)
+        if len(tried) == 3:
+            return plain(self, tensor, attempt, on_window, *rest)
 
         def fail(done: int, _total: int) -> None:
             if done == window:
                 message = "out of memory"
                 raise torch.OutOfMemoryError(message)
 
-        return plain(self, tensor, device, on_device, fail, *rest)
+        return plain(self, tensor, attempt, fail, *rest)
 
     monkeypatch.setattr(NnunetSegmenter, "_pass", short_of_memory)
     output = a_segmenter.run(tensor)
-    assert attempts == [True, False, False]
+    assert tried == as_on_a_card
+    assert output.warnings[-1] == "told"
     np.testing.assert_array_equal(output.logits, expected.logits)
     np.testing.assert_array_equal(output.bottleneck.tokens, expected.bottleneck.tokens)
-    assert threading.active_count() == threads
+    assert set(threading.enumerate()) <= threads
 
 
 def test_a_network_that_fails_is_told_as_such(a_segmenter: NnunetSegmenter) -> None:
@@ -158,6 +192,29 @@ def test_weights_that_give_no_numbers_are_told(a_segmenter: NnunetSegmenter) -> 
     a_segmenter._folds[0]["encoder.stages.0.0.convs.0.conv.weight"].fill_(float("inf"))
     with pytest.raises(ModelError, match="not numbers"):
         a_segmenter.run(tensor)
+
+
+@pytest.mark.parametrize(("index", "value"), [(0, np.nan), (1, np.nan), (3, np.inf)])
+def test_resampling_that_gives_no_numbers_is_told_and_not_taken_for_background(
+    a_segmenter: NnunetSegmenter, index: int, value: float
+) -> None:
+    tensor, grid = a_segmenter.prepare(a_volume())
+    logits = a_segmenter.run(tensor).logits
+    assert grid.restore(logits, {"liver": 1}).labels.shape == a_volume().voxels.shape
+    resampled = type(grid)._resampled
+    calls: list[int] = []
+
+    class Broken(type(grid)):  # type: ignore[misc]
+        def _resampled(self, logit: np.ndarray) -> np.ndarray:
+            found = np.array(resampled(self, logit))
+            if len(calls) == index:
+                found.flat[found.size // 2] = value
+            calls.append(index)
+            return found
+
+    fields = {field.name: getattr(grid, field.name) for field in dataclasses.fields(grid)}
+    with pytest.raises(ModelError, match="resampling of nnU-Net gave values that are not numbers"):
+        Broken(**fields).restore(logits, {"liver": 1})
 
 
 def test_a_volume_of_zeros_is_refused(a_segmenter: NnunetSegmenter) -> None:

@@ -12,6 +12,7 @@ import torch
 
 from BottleneckOODLib.errors import ModelError
 from BottleneckOODLib.model.bottleneck import occupied_share
+from BottleneckOODLib.model.memory_steps import attempts, first_output_that_fits
 from BottleneckOODLib.model.model_folder import ModelFolder
 from BottleneckOODLib.model.networks import NETWORK_TYPES, bottleneck_layer, build_network, encoder_stages
 from BottleneckOODLib.model.segmenter import Segmenter
@@ -289,3 +290,19 @@ def test_the_organ_is_where_argmax_says_so_and_the_first_of_equals_wins(organ_cl
     (stage,) = pool.features()
     expected = np.isin(logits.numpy().argmax(axis=1), organ_classes).sum(axis=(1, 2, 3))
     np.testing.assert_array_equal(stage.in_mask.weight, expected)
+
+
+@pytest.mark.parametrize("part", ["mean", "deviation", "weight"])
+@pytest.mark.parametrize("which", ["occupied", "in_mask"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_stage_that_holds_no_numbers_is_refused(a_model: ModelFolder, which: str, part: str, value: float) -> None:
+    """Squares in single precision overflow where the tokens themselves, and all that follows them, do not."""
+    output = Segmenter(a_model, CPU).run(an_input((32, 32, 32)), stages=True)
+    assert output.is_finite
+    moments = getattr(output.stages[-1], which)
+    spoilt = getattr(moments, part).copy()
+    spoilt.flat[-1] = value
+    stage = dataclasses.replace(output.stages[-1], **{which: dataclasses.replace(moments, **{part: spoilt})})
+    broken = dataclasses.replace(output, stages=(*output.stages[:-1], stage))
+    with pytest.raises(ModelError, match="not numbers"):
+        first_output_that_fits(attempts(CPU, lambda _: 1), "a model", (), lambda _: broken)

@@ -18,7 +18,6 @@ from BottleneckOODLib.model.segmenter import Segmenter, SegmenterOutput
 from BottleneckOODLib.model.window_inference import (
     Attempt,
     Steps,
-    attempts,
     batches,
     blended_logits,
     window_slices,
@@ -132,37 +131,6 @@ def test_larger_windows_come_in_smaller_groups() -> None:
     assert sizes[0] > 1
     assert sizes[-1] == 1
     assert all(windows_at_once(CARD, (n, n, n)) >= size for n, size in zip((32, 64, 96, 128, 192), sizes, strict=True))
-
-
-def told(device: torch.device, patch: tuple[int, int, int], steps: Steps | None = None) -> list[tuple[Any, ...]]:
-    tries = attempts(device, patch, steps or Steps())
-    return [(a.device.type, a.at_once, a.blended_on.type, bool(sentence)) for a, sentence in tries]
-
-
-def test_what_is_tried_takes_less_and_less_memory() -> None:
-    assert told(CPU, (64, 64, 64)) == [("cpu", 4, "cpu", False), ("cpu", 1, "cpu", True)]
-    assert told(CPU, (192, 192, 192)) == [("cpu", 1, "cpu", False)]
-    assert told(CARD, (96, 96, 96)) == [
-        ("cuda", 4, "cuda", False),
-        ("cuda", 1, "cuda", True),
-        ("cuda", 1, "cpu", True),
-        ("cpu", 1, "cpu", True),
-    ]
-    assert told(CARD, (64, 64, 64))[-2:] == [("cpu", 4, "cpu", True), ("cpu", 1, "cpu", True)]
-    assert told(CARD, (192, 192, 192), Steps(on_device=False))[:2] == [
-        ("cuda", 1, "cpu", False),
-        ("cpu", 1, "cpu", True),
-    ]
-
-
-def test_every_way_out_is_said_in_one_sentence() -> None:
-    sentences = [sentence for _, sentence in attempts(CARD, (96, 96, 96), Steps())][1:]
-    said = ("one window at a time", "put the windows together", "CPU was used")
-    for sentence, words in zip(sentences, said, strict=True):
-        assert words in sentence
-        assert "cuda:0" in sentence
-        assert sentence.count(".") == 1
-        assert sentence.endswith(".")
 
 
 @pytest.fixture

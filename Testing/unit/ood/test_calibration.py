@@ -12,6 +12,7 @@ from BottleneckOODLib.ood.calibration import (
     light_of,
     percentile_of,
     scaled_score,
+    score_at_level,
 )
 
 numbers = st.floats(-1e6, 1e6)
@@ -86,3 +87,24 @@ def test_several_spaces_together_flag_no_more_than_one() -> None:
         scores = {name: float(rng.normal()) for name in "abcde"}
         flagged += conformal_p_value(*largest_scaled(scores, calibrations)) <= 0.1
     assert abs(flagged / 1500 - 0.1) < 0.035
+
+
+@given(st.floats(0.001, 0.999), samples)
+def test_beyond_the_score_at_a_level_p_values_are_that_small_and_no_earlier(
+    level: float, calibration: list[float]
+) -> None:
+    kept = np.array(calibration)
+    score = score_at_level(level, kept)
+    if score is None:
+        assert conformal_p_value(2e6, kept) > level
+        return
+    assert conformal_p_value(score, kept) > level
+    assert conformal_p_value(np.nextafter(score, np.inf), kept) <= level + 1e-9
+
+
+def test_several_cases_at_once_are_combined_as_one_by_one() -> None:
+    rng = np.random.default_rng(3)
+    scores, calibrations = ({name: rng.normal(size=n) for name in "ab"} for n in (5, 30))
+    together = largest_scaled(scores, calibrations)[0]
+    alone = [largest_scaled({name: s[row] for name, s in scores.items()}, calibrations)[0] for row in range(5)]
+    np.testing.assert_array_equal(together, alone)

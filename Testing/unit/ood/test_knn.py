@@ -40,3 +40,12 @@ def test_leaving_one_out_skips_the_case_itself_even_when_it_stands_there_twice()
 )
 def test_k_is_a_count_or_a_share_and_never_more_than_there_are(k: float, n: int, effective: int) -> None:
     assert KNearestNeighbours(k).fit(np.zeros((n, 2))).k_ == effective
+
+
+def test_single_precision_is_judged_in_double() -> None:
+    features = np.random.default_rng(4).normal(size=(12, 3)).astype(np.float32)
+    for normalise in (False, True):
+        narrow, wide = (
+            KNearestNeighbours(2, normalise=normalise).fit(f) for f in (features, features.astype(np.float64))
+        )
+        np.testing.assert_array_equal(narrow.features_, wide.features_)

@@ -145,8 +145,8 @@ def test_an_empty_organ_is_as_unusual_as_the_most_unusual_voxel(n_classes: int) 
     for measure in ("msp", "energy"):
         assert found[f"{measure}_organ"] == found[f"{measure}_boundary"]
         assert found[f"{measure}_organ"] > found[f"{measure}_all"]
-        voxels = [output_scores(logits[:, z : z + 1, y : y + 1])[f"{measure}_all"] for z in range(9) for y in range(12)]
-        assert found[f"{measure}_organ"] >= max(voxels)
+        each = [output_scores(logits[:, z : z + 1, y : y + 1, x : x + 1]) for z, y, x in np.ndindex(SHAPE)]
+        assert found[f"{measure}_organ"] == pytest.approx(max(one[f"{measure}_all"] for one in each), rel=1e-9)
 
 
 def test_an_organ_that_fills_the_image_has_no_boundary_and_takes_its_own_value() -> None:
@@ -176,6 +176,38 @@ def test_single_precision_is_summed_in_double() -> None:
     kept = logits.copy()
     assert output_scores(logits) == output_scores(logits.astype(np.float64))
     np.testing.assert_array_equal(logits, kept)
+
+
+def test_a_voxel_that_is_undecided_is_no_organ() -> None:
+    for n_classes in (1, 2, 4):
+        assert not predicted_organ(np.zeros((n_classes, *SHAPE))).any()
+    # Of probabilities it is a half: such members mark nothing and agree, and one that is surer marks what they do not.
+    undecided = np.full((2, 1, *SHAPE), 0.5)
+    surer = np.stack([undecided[0], undecided[1] + 0.1])
+    assert ensemble_scores(undecided)["disagreement"] == 0
+    assert ensemble_scores(surer)["disagreement"] == 1
+
+
+def test_an_organ_of_zeros_and_ones_is_a_mask() -> None:
+    logits = logits_of(2)
+    assert output_scores(logits, a_ball().astype(np.uint8)) == output_scores(logits, a_ball())
+
+
+@pytest.mark.parametrize("at_once", [1, 264, 300, 1 << 20])
+def test_as_many_slices_are_computed_at_once_as_the_limit_holds(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    thick: list[int] = []
+    one_slice = SHAPE[1] * SHAPE[2]
+
+    def watched(classes: FloatArray, temperature: float) -> dict[str, FloatArray]:
+        thick.append(classes.shape[1])
+        return computed(classes, temperature)
+
+    computed = module._softmax_and_energy
+    monkeypatch.setattr(module, "_VOXELS_AT_ONCE", at_once)
+    monkeypatch.setattr(module, "_softmax_and_energy", watched)
+    output_scores(logits_of(2), a_ball())
+    fit = min(SHAPE[0], max(1, at_once // one_slice))
+    assert thick == [min(fit, SHAPE[0] - first) for first in range(0, SHAPE[0], fit)]
 
 
 @settings(max_examples=25, deadline=None)
@@ -226,6 +258,15 @@ def test_equal_members_do_not_disagree_and_their_softmax_is_that_of_one() -> Non
 def test_the_order_of_members_does_not_matter() -> None:
     members = members_of(4, 2)
     assert ensemble_scores(members[::-1]) == pytest.approx(ensemble_scores(members), rel=1e-12)
+
+
+def test_members_in_half_precision_are_averaged_in_double() -> None:
+    members = members_of(3, 1).astype(np.float16)
+    # Two say a half and one hardly more: the mean is more than a half, by less than half precision can hold.
+    members[:, 0, :4] = np.float16(0.5)
+    members[0, 0, :4] = np.nextafter(np.float16(0.5), np.float16(1))
+    assert members.mean(axis=0)[0, 0, 0, 0] == 0.5
+    assert ensemble_scores(members) == ensemble_scores(members.astype(np.float64))
 
 
 def test_members_that_see_nothing_are_as_unusual_as_their_worst_voxel() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from BottleneckOODLib.ood.calibration import NotFiniteError
 from BottleneckOODLib.ood.placement import place
 
 FloatArray = npt.NDArray[np.float64]
@@ -55,3 +56,12 @@ def test_the_order_of_training_cases_does_not_matter(map_xy: FloatArray) -> None
 def test_few_training_cases_are_enough(n: int) -> None:
     placement = place(np.arange(1.0, n + 1), np.zeros((n, 2)), spread(n))
     assert np.isfinite([placement.x, placement.y]).all()
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_distance_that_is_no_number_places_nothing(map_xy: FloatArray, number: float, which: int) -> None:
+    distances = [np.arange(50.0), spread()]
+    distances[which][20] = number
+    with pytest.raises(NotFiniteError):
+        place(distances[0], map_xy, distances[1])

@@ -103,3 +103,24 @@ def test_an_empty_mask_is_pooled_over_the_body(tokens: np.ndarray, method: str) 
     occupied = np.random.default_rng(3).uniform(0, 1, (3, 2, 2, 2)).astype(np.float32)
     pooled = pool_in_mask(tokens, np.zeros_like(occupied), occupied, method)
     np.testing.assert_array_equal(pooled, pool_tokens(tokens, occupied, method))
+
+
+def test_every_name_of_a_pooling_is_one_and_the_mean_is_what_is_taken_without(tokens: np.ndarray) -> None:
+    for method, size in zip(POOLINGS, (5, 10, 5), strict=True):
+        assert pool_tokens(tokens, method=method).shape == (size,)
+    np.testing.assert_array_equal(pool_tokens(tokens), pool_tokens(tokens, method="mean"))
+    with pytest.raises(ValueError, match="unknown pooling 'median'"):
+        pool_tokens(tokens, method="median")
+
+
+def test_deviations_in_single_precision_are_squared_in_double() -> None:
+    deviations = np.float32([[1.1], [2.3], [0.7]])
+    pooled = pool_moments(np.zeros((3, 1), np.float32), deviations, np.ones(3, np.float32))
+    assert pooled[1] == pytest.approx(np.sqrt((deviations.astype(np.float64) ** 2).mean()), rel=1e-14)
+
+
+@pytest.mark.parametrize("n", [0, 1, 23, 25])
+def test_weights_that_are_not_one_a_token_are_refused(tokens: np.ndarray, n: int) -> None:
+    """None at all would be taken for a case of nothing but air."""
+    with pytest.raises(ValueError, match="24 tokens"):
+        pool_tokens(tokens, np.ones(n, np.float32))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -67,12 +68,31 @@ def test_the_file_asks_for_what_the_project_asks_for(repository: Path) -> None:
     assert all(of_the_project[r.name] == r.specification for r in asked)
     # The others are Slicer's own, or draw pictures, evaluate and complete commands, which the panel does not.
     brought = {"numpy", "scipy", "SimpleITK", "pydicom", "highdicom"}
-    assert set(of_the_project) - {r.name for r in asked} == brought | {"matplotlib", "scikit-learn", "shtab"}
+    assert set(of_the_project) - {r.name for r in asked} == brought | {"matplotlib", "plotly", "scikit-learn", "shtab"}
 
 
 def test_everything_is_there_in_this_environment_and_asks_nothing() -> None:
     assert {state_of(requirement) for requirement in requirements()} == {"there"}
     assert installation_plan() == Plan()
+
+
+def test_a_lost_file_is_noticed_also_where_python_lists_only_what_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ood_whole").mkdir()
+    (tmp_path / "ood_whole-2.0.dist-info").mkdir()
+    for name in ("ood_whole/__init__.py", "ood_whole/more.py"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "ood_whole-2.0.dist-info" / "METADATA").write_text("Name: ood-whole\nVersion: 2.0\n")
+    (tmp_path / "ood_whole-2.0.dist-info" / "RECORD").write_text("ood_whole/__init__.py,,\nood_whole/more.py,,\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    files = metadata.Distribution.files.fget
+    left = property(lambda self: [file for file in files(self) or () if Path(str(file.locate())).exists()])
+    monkeypatch.setattr(metadata.Distribution, "files", left)  # as Python 3.12 has it
+    wanted = Requirement("ood-whole", "1.0", "ood_whole", 1, "")
+    assert state_of(wanted) == "there"
+    (tmp_path / "ood_whole" / "more.py").unlink()
+    assert state_of(wanted) == "damaged"
 
 
 def test_looking_imports_nothing_heavy(in_a_fresh_interpreter: Callable[[str], set[str]]) -> None:

@@ -13,9 +13,9 @@ from BottleneckOODLib.assessment.wording import BEYOND_MAP, MAP_NOTE, NOT_FOR_CL
 from BottleneckOODLib.catalogue import HOME_VARIABLE
 from BottleneckOODLib.ood.calibration import AMBER_LEVEL, RED_LEVEL
 from BottleneckOODLib.panel.review_state import RATING_TIPS
-from BottleneckOODLib.reference.building import MIN_CASES
+from BottleneckOODLib.reference.scoring import MIN_CASES
 
-SCREENSHOTS = {f"panel-{name}.png" for name in ("green", "amber", "red", "grey")}
+SCREENSHOTS = {f"panel-{name}.png" for name in ("green", "amber", "red", "grey", "worklist")}
 TROUBLES = (
     "CUDA out of memory",
     "Force the CPU",

@@ -51,13 +51,13 @@ def test_an_existing_folder_is_kept(a_reference: Reference, a_folder: Path) -> N
 
 def test_another_model_is_refused(a_reference: Reference) -> None:
     with pytest.raises(ReferenceMismatchError, match="another model"):
-        a_reference.check_made_by("0" * 64, 1)
-    a_reference.check_made_by("f" * 64, 1)
+        a_reference.check_made_by("0" * 64, (1,))
+    a_reference.check_made_by("f" * 64, (1, 2))
 
 
 def test_features_that_were_measured_in_another_way_are_refused(a_reference: Reference) -> None:
     with pytest.raises(ReferenceMismatchError, match="another version"):
-        a_reference.check_made_by("f" * 64, 2)
+        a_reference.check_made_by("f" * 64, (2, 3))
 
 
 def a_flipped_byte(folder: Path) -> None:

@@ -6,7 +6,10 @@ import pytest
 
 from BottleneckOODLib.errors import ReferenceMismatchError
 from BottleneckOODLib.ood.calibration import NotFiniteError, conformal_p_value
+from BottleneckOODLib.reference import scoring
+from BottleneckOODLib.reference.cases_file import ReferenceCase
 from BottleneckOODLib.reference.reference_folder import Reference
+from BottleneckOODLib.reference.scoring import calibrating_rows, nearest_cases
 
 Case = dict[str, npt.NDArray[np.float64] | None]
 
@@ -82,3 +85,24 @@ def test_neighbours_are_those_of_a_search_through_all(a_reference: Reference, a_
     np.fill_diagonal(own, np.inf)
     assert nearest[0].relative_distance == pytest.approx(nearest[0].distance / np.median(own.min(axis=1)))
     assert nearest[0].dice == next(c.dice for c in a_reference.cases if c.case_id == nearest[0].case_id)
+
+
+def test_of_cases_as_near_the_first_are_taken() -> None:
+    cases = [ReferenceCase(f"case-{i:03d}") for i in range(100)]
+    distances = np.where(np.arange(100) % 3, 1.0, 2.0)
+    nearest = nearest_cases(distances, np.full(100, 0.5), cases, 70)
+    ones, twos = ([f"case-{i:03d}" for i in range(100) if distances[i] == d] for d in (1.0, 2.0))
+    assert [n.case_id for n in nearest] == [*ones, *twos][:70]
+    assert {n.relative_distance for n in nearest} == {2.0, 4.0}
+
+
+def test_among_cases_that_are_all_the_same_any_distance_is_large() -> None:
+    (nearest,) = nearest_cases(np.array([3.0]), np.zeros(1), [ReferenceCase("only", 0.9)], 5)
+    assert (nearest.distance, nearest.dice) == (3.0, 0.9)
+    assert nearest.relative_distance == pytest.approx(3e12)
+
+
+def test_outcomes_of_another_number_of_cases_are_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "has_failed", lambda dice, _: np.zeros(len(dice) - 1, dtype=bool))
+    with pytest.raises(ValueError, match="29 of 30 cases"):
+        calibrating_rows([0.9] * 30, 0.8)

@@ -34,6 +34,15 @@ def test_cases_like_the_reference_are_quiet() -> None:
     assert "are not told apart from" in told[1]
 
 
+def test_few_cases_of_a_mixed_batch_are_no_change_over_time() -> None:
+    mixed = np.array([0.1, 4.0, -0.5, 5.0, 6.0, 0.3, 4.5, 7.0, 5.0, 0.2, 6.0, 5.5])
+    told = drift_sentences(results(mixed), CALIBRATION)[0]
+    assert "12 judged cases are too few to tell a change" in told
+    assert "have become" not in told
+    assert "more unusual than the training cases" in told
+    assert "more unusual" not in drift_sentences(results(mixed[:9] * 0.01), CALIBRATION)[0]
+
+
 def test_sources_are_told_apart() -> None:
     rng = np.random.default_rng(6)
     scores = np.concatenate([rng.normal(size=20), rng.normal(2, 1, size=20), rng.normal(size=3)])

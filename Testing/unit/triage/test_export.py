@@ -13,9 +13,12 @@ import pytest
 from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.assessment.decision import decide, shown_of, withdraw
 from BottleneckOODLib.assessment.decision_record import DecisionLog
+from BottleneckOODLib.assessment.record import SEGMENTATION_FILE
+from BottleneckOODLib.assessment.versions import save_version
 from BottleneckOODLib.errors import OutputError
 from BottleneckOODLib.triage.export import case_rows, decision_rows, write_table
-from BottleneckOODLib.triage.store import Place, Store
+from BottleneckOODLib.triage.place import Place
+from BottleneckOODLib.triage.store import Store
 
 MakeAssessment = Callable[..., Assessment]
 
@@ -79,3 +82,21 @@ def test_a_folder_that_is_not_there_is_a_sentence_and_leaves_nothing(tmp_path: P
     with pytest.raises(OutputError, match="no known form"):
         write_table([{"a": 1}], tmp_path / "t.txt")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_masks_that_a_reader_edited_are_named(tmp_path: Path, make_assessment: MakeAssessment) -> None:
+    seen, other = make_assessment("red"), make_assessment("red", created="2027-01-01T00:00:00+00:00")
+    folder = seen.save(tmp_path / "one", picture=False)
+    mask, parent = seen.segmentation, SEGMENTATION_FILE
+    assert mask is not None
+    for reader in ("Zoë", "B", " Zoë "):
+        parent = save_version(mask, folder, reader=reader, parent=parent, assessment_created=seen.created).file
+    log = DecisionLog(
+        tuple(
+            decide(one, "reject", reader=reader)
+            for one, reader in ((seen, "Zoë"), (seen, "B"), (seen, "C"), (other, "Zoë"))
+        )
+    )
+    folders = {seen.created: str(folder), other.created: str(tmp_path / "gone")}
+    named = [row["edited_masks"] for row in decision_rows([(seen.case_id, log)], lambda _: folders)]
+    assert named == ["segmentation.v2.seg.nrrd|segmentation.v4.seg.nrrd", "segmentation.v3.seg.nrrd", "", ""]

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from BottleneckOODLib.errors import InputError
-from BottleneckOODLib.triage.finding import Candidate, PassedOver, find_volumes
+from BottleneckOODLib.imaging.hidden_names import under_another_name, without_names
+from BottleneckOODLib.imaging.reading import read_volume
+from BottleneckOODLib.triage.finding import Candidate, Names, PassedOver, find_volumes
 
 WriteScan = Callable[..., Path]
 WriteSlices = Callable[..., np.ndarray]
@@ -19,7 +21,7 @@ A, B, C, D = "1.2.3.10", "1.2.3.20", "1.2.3.30", "1.2.3.40"
 
 
 def sorted_out(source: Path) -> tuple[list[Candidate], dict[str, str]]:
-    found = list(find_volumes(source))
+    found = list(find_volumes(source, "files"))
     reasons = {item.path.name: item.reason for item in found if isinstance(item, PassedOver)}
     return [item for item in found if isinstance(item, Candidate)], reasons
 
@@ -38,6 +40,51 @@ def test_image_files_of_every_folder_are_found_in_the_order_of_their_names(
     assert reasons == {}
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_a_pipe_is_not_waited_for(write_scan: WriteScan, tmp_path: Path) -> None:
+    write_scan("ct.nii.gz")
+    for name in ("p.nii.gz", "q.nhdr", "r"):
+        os.mkfifo(tmp_path / "scans" / name)
+    candidates, reasons = sorted_out(tmp_path / "scans")
+    assert [c.name for c in candidates] == ["ct"]
+    assert sorted(reasons) == ["p.nii.gz", "q.nhdr"]
+
+
+def test_what_cannot_be_looked_into_is_told(
+    write_scan: WriteScan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_scan("ct.nii.gz")
+    write_scan("closed/lost.nii.gz")
+    scandir = os.scandir
+
+    def refusing(path: str) -> object:
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    candidates, reasons = sorted_out(tmp_path / "scans")
+    assert [c.name for c in candidates] == ["ct"]
+    assert reasons == {"closed": "the folder cannot be read (Permission denied)"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_link_to_a_folder_is_not_followed_and_told(write_scan: WriteScan, tmp_path: Path) -> None:
+    write_scan("ct.nii.gz")
+    (tmp_path / "scans" / "again").symlink_to(tmp_path / "scans")
+    candidates, reasons = sorted_out(tmp_path / "scans")
+    assert [c.name for c in candidates] == ["ct"]
+    assert reasons == {"again": "it is a link to a folder, which is not followed"}
+
+
+def test_a_line_of_a_list_that_can_be_no_path_costs_that_line_alone(write_scan: WriteScan, tmp_path: Path) -> None:
+    write_scan("ct.nii.gz")
+    (tmp_path / "list.txt").write_text("x" * 300 + "\nscans/ct.nii.gz\n")
+    candidates, reasons = sorted_out(tmp_path / "list.txt")
+    assert [c.name for c in candidates] == ["ct"]
+    assert reasons == {"x" * 300: "it does not exist"}
+
+
 def test_a_dicom_tree_is_sorted_into_series(write_slices: WriteSlices, tmp_path: Path) -> None:
     (tmp_path / "study").mkdir()
     write_slices(tmp_path / "study" / "one", uid=A)
@@ -52,6 +99,56 @@ def test_a_dicom_tree_is_sorted_into_series(write_slices: WriteSlices, tmp_path:
     two = [c.place() for c in candidates[1:]]
     assert two[0].series != two[1].series
     assert not any(uid in str(place) for place in two for uid in (B, C))
+
+
+@pytest.mark.parametrize(
+    ("names", "called"),
+    [((), ["", ""]), (("files",), ["JANE", "ct"]), (("hashes",), ["", ""])],
+)
+def test_neither_a_folder_nor_a_file_names_a_case_unless_asked(
+    write_scan: WriteScan, write_slices: WriteSlices, tmp_path: Path, names: tuple[Names, ...], called: list[str]
+) -> None:
+    write_scan("ct.nii.gz")
+    write_scan("JANE.seg.nrrd")
+    write_slices(tmp_path / "scans" / "JANE", uid=A)
+    write_slices(tmp_path / "scans" / "JANE", uid=B, Modality="PT")
+    found = list(find_volumes(tmp_path / "scans", *names))
+    assert sorted(item.name for item in found if isinstance(item, Candidate)) == called
+    assert [item.named for item in found if isinstance(item, PassedOver)] == [names == ("files",)] * 2
+
+
+def test_a_sentence_goes_without_the_names_of_a_series(write_slices: WriteSlices, tmp_path: Path) -> None:
+    folder = tmp_path / "DOE^JANE"
+    write_slices(folder, uid=A, names=["1.2.840.99.1", "JANE.dcm", "3", "4"])
+    said = f"The slice JANE.dcm of DOE^JANE has 3 parts (1.2.840.99.1); see {folder}/JANE.dcm."
+    told = without_names(said, folder, "case-1")
+    assert told == "The slice case-1 of case-1 has 3 parts (case-1); see case-1/case-1."
+    shutil.rmtree(folder)
+    assert without_names("DOE^JANE is gone.", folder, "case-1") == "case-1 is gone."
+
+
+@pytest.mark.parametrize("named", ["JANE DOE.raw", f"{'J' * 120}.raw"])
+def test_a_sentence_goes_without_the_name_of_the_file_that_a_header_names(tmp_path: Path, named: str) -> None:
+    header = tmp_path / "DOE^JANE.nhdr"
+    header.write_text(f"NRRD0004\ntype: short\ndimension: 3\nsizes: 4 4 4\nencoding: raw\ndata file: {named}\n\n")
+    with pytest.raises(InputError) as caught:
+        read_volume(header)
+    assert named[:100] in str(caught.value)
+    told = without_names(str(caught.value), header, "case-1")
+    assert told.replace("...", "") == "The voxels of case-1 lie in case-1, which is missing; copy both files."
+
+
+def test_a_warning_of_a_volume_goes_without_the_name_of_its_file(write_scan: WriteScan) -> None:
+    path = write_scan("DOE^JANE.nii")
+    raw = bytearray(path.read_bytes())
+    # Neither of the two codes says how the image lies.
+    raw[252:256] = bytes(4)
+    path.write_bytes(raw)
+    volume = read_volume(path)
+    assert "DOE^JANE.nii" in volume.warnings[0]
+    hidden = under_another_name(volume, path, "case-1")
+    assert hidden.name == "case-1"
+    assert hidden.warnings == (volume.warnings[0].replace("DOE^JANE.nii", "case-1"),)
 
 
 @pytest.mark.parametrize(

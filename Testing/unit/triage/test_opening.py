@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,8 @@ def test_what_is_no_store_is_a_sentence(tmp_path: Path) -> None:
         "sqlite:///:memory:": "is a file",
         "postgresql://user:secret@127.0.0.1:1/x": "cannot be opened",
         "http//:://": "no database URL",
+        "post gres://user:secret@server/x": "no database URL",
+        "postgresql://user:secret@server:port/x": "no database URL",
     }
     for store, sentence in sentences.items():
         with pytest.raises(StoreError, match=sentence) as caught:
@@ -82,11 +85,11 @@ def test_what_is_no_store_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_a_database_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "theirs.db") as theirs:
+    with closing(sqlite3.connect(tmp_path / "theirs.db")) as theirs, theirs:
         theirs.execute("CREATE TABLE cases (mine TEXT)")
     with pytest.raises(StoreError, match="cannot be opened"):
         open_engine(str(tmp_path / "theirs.db"))
-    with sqlite3.connect(tmp_path / "theirs.db") as theirs:
+    with closing(sqlite3.connect(tmp_path / "theirs.db")) as theirs, theirs:
         assert [row[0] for row in theirs.execute("SELECT name FROM sqlite_master")] == ["cases"]
 
 
@@ -98,3 +101,14 @@ def test_a_new_store_can_be_opened_by_several_programs_at_once(tmp_path: Path) -
     with multiprocessing.get_context("spawn").Pool(3) as pool:
         pool.map(_open, [str(tmp_path / "a.db")] * 6)
     assert pragma(tmp_path / "a.db", "integrity_check") == "ok"
+
+
+def test_a_store_whose_tables_are_no_text_is_damaged_and_said_so(tmp_path: Path) -> None:
+    store = tmp_path / "a.db"
+    open_engine(str(store)).dispose()
+    whole = store.read_bytes()
+    assert whole.count(b"CREATE TABLE seen") == 1
+    store.write_bytes(whole.replace(b"CREATE TABLE seen", b"CREATE TABLE \xff\xfe \xff"))
+    # Before Python 3.11 such an error has no words at all.
+    with pytest.raises(StoreError, match=r"cannot be opened \((it is damaged|unknown reason)\)"):
+        open_engine(str(store))

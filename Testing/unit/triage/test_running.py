@@ -62,7 +62,7 @@ def run(a_store: Store, a_team: Team, tmp_path: Path, monkeypatch: pytest.Monkey
         yield a_team
 
     def batch(model: str = "abcdefgh", **options: object) -> Summary:
-        found = find_volumes(tmp_path / "scans")
+        found = find_volumes(tmp_path / "scans", "files")
         judge = Judge(model)
         return run_batch(a_store, found, tmp_path / "out", judge, workers=team(), **options)  # type: ignore[arg-type]
 
@@ -163,6 +163,21 @@ def test_a_full_disk_ends_the_batch_and_blames_no_case(
     assert run().assessed == 1
 
 
+def test_a_case_whose_folder_was_kept_is_told_and_tried_again(
+    run: Callable[..., Summary], a_team: Team, a_store: Store, write_scan: WriteScan
+) -> None:
+    for name in "abc":
+        write_scan(f"{name}.nrrd", ord(name))
+    kept = "The folder b holds more than an earlier result and was kept; move that away."
+    a_team.outcome = lambda job: Done("b", "", "", kept, True, 0.1, again=True) if job.case_id == "b" else None
+    summary = run()
+    assert (summary.assessed, summary.not_saved, summary.unreadable) == (2, [f"b: {kept}"], [])
+    assert a_store.counts()["assessments"] == 2
+    a_team.outcome = lambda _: None
+    again = run()
+    assert (again.assessed, again.known, again.not_saved) == (1, 2, [])
+
+
 def test_progress_never_runs_backwards_and_ends_full(run: Callable[..., Summary], write_scan: WriteScan) -> None:
     for number in range(5):
         write_scan(f"case{number}.nrrd", number)
@@ -170,3 +185,59 @@ def test_progress_never_runs_backwards_and_ends_full(run: Callable[..., Summary]
     run(progress=lambda report: seen.append(report.fraction))
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
+
+
+def test_a_case_that_ended_its_workers_is_tried_once_more(
+    run: Callable[..., Summary], a_team: Team, a_store: Store, write_scan: WriteScan
+) -> None:
+    write_scan("a.nrrd", 1)
+    write_scan("b.nrrd", 2)
+    a_team.outcome = lambda job: Done(job.case_id, "", "", "", True, 0.0, lost=True) if job.case_id == "a" else None
+    (told,) = run().unreadable
+    assert told.startswith("a: ")
+    assert told.endswith("it is tried once more when triage is run again.")
+    assert {w.case_id: w.light for w in Worklist(a_store).page()}["a"] == "grey"
+    (told,) = run().unreadable
+    assert told.endswith("again when it was tried once more; crop it.")
+    assert a_team.done.count("b") == 1
+    before = len(a_team.done)
+    assert (run().known, len(a_team.done)) == (2, before)
+
+
+def test_a_case_that_ended_its_workers_by_chance_gets_its_result(
+    run: Callable[..., Summary], a_team: Team, a_store: Store, write_scan: WriteScan
+) -> None:
+    write_scan("a.nrrd", 1)
+    a_team.outcome = lambda job: Done(job.case_id, "", "", "", True, 0.0, lost=True)
+    run()
+    a_team.outcome = lambda _job: None
+    assert run().assessed == 1
+    assert [w.light for w in Worklist(a_store).page()] == ["amber"]
+
+
+def test_a_case_that_was_not_read_in_time_is_tried_once_more(
+    run: Callable[..., Summary], a_team: Team, write_scan: WriteScan
+) -> None:
+    write_scan("a.nrrd", 1)
+    late = "The image a.nrrd was not read after 8 s; copy it."
+    a_team.outcome = lambda job: Done(job.case_id, "", "", late, True, 8.0, lost=True)
+    assert run().unreadable == [f"a: {late} It is tried once more when triage is run again."]
+    assert run().unreadable == [f"a: {late}"]
+    assert run().known == 1
+
+
+def test_two_stores_with_one_output_replace_nothing_of_each_other(
+    run: Callable[..., Summary], a_team: Team, a_store: Store, write_scan: WriteScan, tmp_path: Path
+) -> None:
+    write_scan("ct.nrrd", 1)
+    run()
+    with Store(str(tmp_path / "another.db")) as another:
+        @contextmanager
+        def team() -> Iterator[Workers]:
+            yield a_team
+
+        found = find_volumes(tmp_path / "scans", "files")
+        run_batch(another, found, tmp_path / "out", Judge("abcdefgh"), workers=team())
+        folders = {found.folder for store in (a_store, another) for found in store.results()}
+    assert len(folders) == 2
+    assert {Path(folder).parents[1].name for folder in folders} == {"out"}

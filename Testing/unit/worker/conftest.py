@@ -61,7 +61,7 @@ def a_program(tmp_path: Path) -> AProgram:
 def until() -> Until:
     """Polls as a window's timer does, until an event is of one of the kinds."""
 
-    def wait(client: WorkerClient, *kinds: type, seconds: float = 120.0) -> list[Event]:
+    def wait(client: WorkerClient, *kinds: type, seconds: float = 300.0) -> list[Event]:
         events: list[Event] = []
         end = time.monotonic() + seconds
         wanted = kinds or (Done, Built, Failed)
@@ -89,7 +89,7 @@ def a_working_client(
 
 @pytest.fixture
 def ends() -> Callable[[int], bool]:
-    """Whether a process is gone within half a minute; one that nobody has buried yet counts as gone."""
+    """Whether a process is gone within two minutes; one that nobody has buried yet counts as gone."""
 
     def gone(pid: int) -> bool:
         try:
@@ -101,7 +101,7 @@ def ends() -> Callable[[int], bool]:
             return False
 
     def wait(pid: int) -> bool:
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while not gone(pid) and time.monotonic() < end:
             time.sleep(0.05)
         return gone(pid)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +27,8 @@ from BottleneckOODLib.worker.python_command import PythonCommand
 Until = Callable[..., list[Event]]
 AProgram = Callable[[str], PythonCommand]
 Model = dict[str, str]
+# What a stand-in says is its process is ended with it, so it must be none that somebody else has.
+NOBODY = 0
 
 
 def process_of(client: WorkerClient) -> subprocess.Popen[bytes]:
@@ -34,6 +39,12 @@ def process_of(client: WorkerClient) -> subprocess.Popen[bytes]:
 def exchange_of(client: WorkerClient) -> Path:
     assert client._process is not None
     return client._process.exchange
+
+
+def open_files(process_id: str) -> int:
+    """How many, where the system tells."""
+    folder = Path("/proc") / process_id / "fd"
+    return len(list(folder.iterdir())) if folder.is_dir() else 0
 
 
 def test_the_result_is_that_of_the_same_logic_here(
@@ -56,15 +67,35 @@ def test_the_result_is_that_of_the_same_logic_here(
 def test_the_second_case_finds_the_model_warm_and_leaves_nothing_behind(
     a_client: WorkerClient, a_volume: Volume, small_model: Model, until: Until
 ) -> None:
-    warm = []
-    for name in ("first", "second"):
-        a_client.assess(a_volume, name, **small_model)
+    warm, files, volumes = [], [], []
+    for name in ("first", "second", "third", "fourth"):
+        volume = replace(a_volume)
+        volumes.append(weakref.ref(volume))
+        a_client.assess(volume, name, **small_model)
+        del volume
         done = until(a_client)[-1]
         assert isinstance(done, Done)
         assert done.assessment.case_id == name
         warm.append(done.warm)
-    assert warm == [False, True]
+        files.append((open_files("self"), open_files(str(process_of(a_client).pid))))
+    assert warm == [False, True, True, True]
+    assert len(set(files[1:])) == 1
+    gc.collect()
+    assert [volume() for volume in volumes] == [None] * 4
+    assert a_client._process is not None
+    assert a_client._process.asked_at == {}
     assert [path.name for path in exchange_of(a_client).iterdir()] == ["worker.log"]
+
+
+def test_a_worker_that_waits_for_work_fills_no_memory_of_who_asked(a_volume: Volume, a_program: AProgram) -> None:
+    """A sign of life a second, which nobody takes up while the window is open and no case is run."""
+    said = encode(Alive(0, NOBODY)) * 100 + encode(Alive(7, NOBODY))
+    client = WorkerClient(a_program(f"sys.stdout.buffer.write({said!r}); sys.stdout.flush(); time.sleep(60)"))
+    client.list_devices()
+    assert client._process is not None
+    assert client._process.heard.get(timeout=300) == Alive(7, NOBODY)
+    assert client._process.heard.empty()
+    client.close()
 
 
 def test_a_wrong_input_is_the_logic_s_sentence_and_the_worker_stays(
@@ -126,13 +157,13 @@ def test_a_worker_that_lives_but_never_takes_up_the_job_is_ended(
     a_volume: Volume, until: Until, a_program: AProgram
 ) -> None:
     """As where a launcher keeps its child's standard input to itself."""
-    alive = encode(Alive(0, 2))
+    alive = encode(Alive(0, NOBODY))
     client = WorkerClient(
         a_program(f"while True:\n    sys.stdout.buffer.write({alive!r}); sys.stdout.flush(); time.sleep(0.05)"),
         hung_after_s=1.5,
     )
     client.assess(a_volume, "round")
-    failed = until(client, seconds=60.0)[-1]
+    failed = until(client)[-1]
     assert isinstance(failed, Failed)
     assert "does not answer" in failed.sentence
 
@@ -156,7 +187,7 @@ FINISHED_NOWHERE = Finished(1, "nothing", warm=True)
 def test_garbage_is_one_sentence(a_volume: Volume, until: Until, a_program: AProgram, text: str) -> None:
     client = WorkerClient(a_program(text))
     client.assess(a_volume, "round")
-    failed = until(client, seconds=20.0)[-1]
+    failed = until(client)[-1]
     assert isinstance(failed, Failed)
     assert "\n" not in failed.sentence
     assert "assess the case again" in failed.sentence
@@ -190,12 +221,16 @@ def test_closing_ends_the_process_and_removes_the_folder(a_working_client: Worke
     a_working_client.close()
 
 
+@pytest.mark.parametrize("interrupted", [False, True])
 def test_the_worker_does_not_outlive_who_started_it(
-    a_volume: Volume, tmp_path: Path, ends: Callable[[int], bool]
+    a_volume: Volume, tmp_path: Path, ends: Callable[[int], bool], interrupted: bool
 ) -> None:
+    """Nor where a terminal's Ctrl+C ends both."""
+    if interrupted and os.name == "nt":
+        pytest.skip("no process there has such signals")
     np.save(tmp_path / "voxels.npy", a_volume.voxels)
     code = (
-        "import os, sys, numpy as np\n"
+        "import os, signal, sys, numpy as np\n"
         "from BottleneckOODLib.imaging.volume import Geometry, Volume\n"
         "from BottleneckOODLib.worker.client import WorkerClient\n"
         f"voxels = np.load({str(tmp_path / 'voxels.npy')!r})\n"
@@ -204,11 +239,12 @@ def test_the_worker_does_not_outlive_who_started_it(
         "client = WorkerClient()\n"
         "client.assess(Volume(voxels, geometry, 'CT', 'x'), 'x')\n"
         "print(client._process.pid, client._process.exchange, flush=True)\n"
+        f"os.kill(client._process.pid, signal.SIGINT) if {interrupted} else None\n"
         "os._exit(1)\n"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False).stdout
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False).stdout
     pid, exchange = told.split(maxsplit=1)
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while Path(exchange.strip()).exists() and time.monotonic() < end:
         time.sleep(0.05)
     assert not Path(exchange.strip()).exists()

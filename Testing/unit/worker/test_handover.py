@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from BottleneckOODLib.errors import InputError
 from BottleneckOODLib.imaging.volume import Volume
 from BottleneckOODLib.worker.client import Done, Event, Failed, WorkerClient
-from BottleneckOODLib.worker.protocol import DevicesFound
 
 Until = Callable[..., list[Event]]
 
@@ -62,12 +62,13 @@ def test_a_volume_that_does_not_fit_is_told(a_client: WorkerClient, until: Until
 def test_a_volume_that_takes_long_to_hand_over_is_no_sign_of_a_hung_worker(
     a_volume: Volume, small_model: dict[str, str], until: Until
 ) -> None:
-    client = WorkerClient(hung_after_s=8.0)
-    client.list_devices()
-    until(client, DevicesFound)
+    client = WorkerClient()
+    patience_s = client._hung_after_s
 
     def load() -> Volume:
-        threading.Event().wait(10.0)
+        client._hung_after_s = 0.2
+        time.sleep(1.0)
+        client._hung_after_s = patience_s
         return a_volume
 
     client.assess(load, "round", **small_model)

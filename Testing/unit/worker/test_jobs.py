@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from dicom_slices import write_slices
+from hostile_dicom import nested, with_inserted
 
 from BottleneckOODLib.errors import InputError, OutputError
 from BottleneckOODLib.imaging.volume import Volume
@@ -24,7 +26,10 @@ Model = dict[str, str]
 
 @pytest.fixture(scope="module")
 def a_folder_of_scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Round bodies of soft tissue and fat, none like another, one of them no image; a folder with an awkward name."""
+    """Round bodies of soft tissue and fat, none like another, in a folder with an awkward name.
+
+    With them lie a file that is no image, and a DICOM series that ends the process that decodes it.
+    """
     folder = tmp_path_factory.mktemp("scans") / ("Fälle mit Leerzeichen " + "lang " * 20).strip()
     folder.mkdir()
     for number in range(24):
@@ -36,6 +41,8 @@ def a_folder_of_scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
         image.SetSpacing((6.0, 6.0, 6.0))
         sitk.WriteImage(image, str(folder / f"größe {number:02d}.nii.gz"))
     (folder / "broken.nii.gz").write_bytes(b"no image")
+    write_slices(folder / "deadly", uid="1.2.3")
+    with_inserted(folder / "deadly", nested(10_000, defined=True))
     return folder
 
 
@@ -53,10 +60,15 @@ def test_a_reference_is_built_from_a_folder_and_judges_the_next_case(
     built = events[-1]
     assert isinstance(built, Built), built
     reference = Reference.load(output)
-    assert (built.folder, built.n_cases, built.n_left_out) == (output, len(reference.cases), 1)
+    assert (built.folder, built.n_cases, built.n_left_out) == (output, len(reference.cases), 2)
     assert built.n_cases == 24
-    (left_out,) = built.left_out
-    assert left_out.startswith("broken: ")
+    broken, deadly = built.left_out
+    assert broken.startswith("broken: ")
+    assert deadly.startswith("deadly: ")
+    assert "ended the process that read it" in deadly
+    assert a_client._process is not None
+    children = Path(f"/proc/{a_client._process.pid}/task/{a_client._process.pid}/children")
+    assert not children.is_file() or not children.read_text().strip(), "who read the images is still there"
     assert reference.name == "eigene Fälle"
     assert sorted(case.case_id for case in reference.cases)[0] == "größe 00"
     fractions = [event.fraction for event in events if isinstance(event, Working)]
@@ -216,7 +228,7 @@ def test_an_idle_worker_that_dies_is_noticed_and_replaced(
     assert a_client._process is not None
     exchange = a_client._process.exchange
     a_client._process._process.kill()
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while a_client._process is not None and time.monotonic() < end:
         assert a_client.poll() == []
         time.sleep(0.01)

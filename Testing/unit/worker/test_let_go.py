@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import io
+import itertools
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,11 +18,13 @@ import pytest
 from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.errors import OutputError
 from BottleneckOODLib.imaging.volume import Volume
+from BottleneckOODLib.worker import process as process_module
 from BottleneckOODLib.worker.client import Done, Event, Failed, WorkerClient
 from BottleneckOODLib.worker.handover import Taken, hand_over, take_over
 from BottleneckOODLib.worker.process import WorkerProcess
 from BottleneckOODLib.worker.protocol import Assess, Finished, Refused, encode
 from BottleneckOODLib.worker.python_command import PythonCommand
+from BottleneckOODLib.worker.serve import Worker
 
 Until = Callable[..., list[Event]]
 AProgram = Callable[[str], PythonCommand]
@@ -45,13 +51,22 @@ def a_sleeper(a_program: AProgram) -> Iterator[WorkerProcess]:
 
 def heard_from(process: WorkerProcess, kind: type) -> Any:
     """The next thing of a kind that is heard."""
-    while not isinstance(heard := process.heard.get(timeout=60), kind):
+    while not isinstance(heard := process.heard.get(timeout=300), kind):
         pass
     return heard
 
 
+def fill(folder: Path, writes: threading.Event) -> None:
+    """Write files into a folder until it is gone."""
+    folder.mkdir()
+    with contextlib.suppress(OSError):
+        for number in itertools.count():
+            (folder / f"voxels-{number}.npy").write_bytes(b"a patient")
+            writes.set()
+
+
 def threads_are_over() -> bool:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while time.monotonic() < end and any("(work)" in thread.name for thread in threading.enumerate()):
         time.sleep(0.01)
     return not any("(work)" in thread.name for thread in threading.enumerate())
@@ -116,6 +131,57 @@ def test_a_volume_that_is_written_while_its_worker_is_ended_stays_nowhere(
     assert heard_from(a_sleeper, Refused).stopped
     assert threads_are_over()
     assert not a_sleeper.exchange.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder with an open file keeps its name there")
+def test_a_volume_that_is_being_written_is_gone_when_its_worker_has_ended(a_program: AProgram) -> None:
+    for _ in range(20):
+        process, writes = WorkerProcess(a_program(SLEEPS)), threading.Event()
+        writer = threading.Thread(target=fill, args=(process.exchange / "volume-1", writes), daemon=True)
+        writer.start()
+        assert writes.wait(60)
+        process.end()
+        assert list(process.exchange.parent.glob(f"{process.exchange.name}*")) == []
+        writer.join(60)
+        assert not writer.is_alive()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder with an open file keeps its name there")
+def test_a_worker_whose_client_is_gone_leaves_nothing_of_what_it_just_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Left(BaseException):
+        pass
+
+    def leave(_code: int) -> None:
+        raise Left
+
+    monkeypatch.setattr("BottleneckOODLib.worker.serve.os._exit", leave)
+    for number in range(20):
+        exchange, writes = tmp_path / str(number), threading.Event()
+        exchange.mkdir()
+        writer = threading.Thread(target=fill, args=(exchange / "job-1", writes), daemon=True)
+        writer.start()
+        assert writes.wait(60)
+        with pytest.raises(Left):
+            Worker(io.BytesIO(), io.BytesIO(), exchange)._leave()
+        assert list(tmp_path.iterdir()) == []
+        writer.join(60)
+
+
+def test_a_worker_that_hears_no_signal_holds_nobody_up(
+    a_sleeper: WorkerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that waits for the driver of a card that hangs."""
+    monkeypatch.setattr(process_module, "_ENDED_WITHIN_S", 0.1)
+    killed = a_sleeper._process.kill
+    monkeypatch.setattr(a_sleeper._process, "kill", lambda: None)
+    ending = threading.Thread(target=a_sleeper.end, daemon=True)
+    ending.start()
+    ending.join(60)
+    assert not ending.is_alive()
+    assert not a_sleeper.exchange.exists()
+    killed()
 
 
 @pytest.mark.parametrize("failure", [KeyError("x"), OSError(28, "full"), None])

@@ -79,11 +79,14 @@ def left_in(client: WorkerClient) -> list[str]:
 def test_stopping_at_twenty_random_moments(
     a_client: WorkerClient, a_larger_volume: Volume, small_model: Model, until: Until
 ) -> None:
-    started = time.monotonic()
-    a_client.assess(a_larger_volume, "cold", **small_model)
-    expected = until(a_client)[-1]
-    assert isinstance(expected, Done)
-    cold = time.monotonic() - started
+    durations = []
+    for start in ("cold", "warm"):
+        started = time.monotonic()
+        a_client.assess(a_larger_volume, start, **small_model)
+        expected = until(a_client)[-1]
+        assert isinstance(expected, Done)
+        durations.append(time.monotonic() - started)
+    cold, warm = durations
     # From cold starts, as after an ended worker, and from warm ones, as after a stopped one.
     moments = random.Random(SEED)
     stopped = 0
@@ -95,7 +98,7 @@ def test_stopping_at_twenty_random_moments(
         assert a_client._process is not None
         exchanges.add(a_client._process.exchange)
         # At a random time, which a quick machine may have finished by, or after a random number of messages.
-        end = time.monotonic() + moments.uniform(0, cold if number % 5 == 0 else cold / 4)
+        end = time.monotonic() + moments.uniform(0, cold if number % 5 == 0 else warm)
         enough = None if number % 2 == 0 else moments.randint(0, 3)
         events: list[Event] = []
         while a_client.busy and (time.monotonic() < end if enough is None else len(events) < enough):
@@ -103,7 +106,7 @@ def test_stopping_at_twenty_random_moments(
             time.sleep(0.002)
         if a_client.busy:
             a_client.stop()
-            events += until(a_client, Failed, seconds=30.0)
+            events += until(a_client, Failed)
             stopped += 1
             failed = events[-1]
             assert isinstance(failed, Failed), (number, events)
@@ -114,7 +117,8 @@ def test_stopping_at_twenty_random_moments(
         assert set(left_in(a_client)) <= {"worker.log"}
         current = None if a_client._process is None else a_client._process.exchange
         assert not [path for path in exchanges if path.exists() and path != current]
-    assert stopped >= N_MOMENTS / 2
+    # How many of them come before the end is the machine's matter.
+    assert stopped
     a_client.assess(a_larger_volume, "after all", **small_model)
     done = until(a_client)[-1]
     assert isinstance(done, Done)
@@ -164,7 +168,10 @@ def test_no_memory_at_all_is_grey_with_a_sentence_and_the_worker_stays(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-@pytest.mark.parametrize(("failure", "said"), [(KILLED, "was the memory full?"), (HUNG, "does not answer")])
+@pytest.mark.parametrize(
+    # A killed one is heard at once: it is never late, however long a busy machine takes to start it.
+    ("failure", "said", "hung_after_s"), [(KILLED, "was the memory full?", 600.0), (HUNG, "does not answer", 6.0)]
+)
 @pytest.mark.parametrize("window", [0, N_WINDOWS // 2], ids=["first", "middle"])
 def test_killed_or_hung_inside_the_model(
     a_larger_volume: Volume,
@@ -175,8 +182,9 @@ def test_killed_or_hung_inside_the_model(
     window: int,
     failure: str,
     said: str,
+    hung_after_s: float,
 ) -> None:
-    client = WorkerClient(a_program(SCARCE.format(window=window, batch=1, failure=failure)), hung_after_s=6.0)
+    client = WorkerClient(a_program(SCARCE.format(window=window, batch=1, failure=failure)), hung_after_s)
     client.assess(a_larger_volume, "large", **small_model)
     assert client._process is not None
     exchange, pid = client._process.exchange, client._process.pid
