@@ -51,7 +51,9 @@ def test_the_weights_fit_the_network_that_the_settings_name(tmp_path: Path) -> N
     assert settings["orientation"] == "LPS"
     assert settings["intensity"] == {"clip": [-200.0, 300.0], "scale": [-1.0, 1.0]}
     assert settings["bottleneck_layer"] in dict(network.named_modules())
-    assert settings["training"] == {"seed": 0, "steps": 3, "seconds": 0, "real_data": False}
+    training_told = settings["training"]
+    assert training_told.pop("seconds") >= 0
+    assert training_told == {"seed": 0, "steps": 3, "real_data": False}
 
 
 def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
