@@ -38,8 +38,11 @@ pytest_plugins = [
     "scene_state",
 ]
 
-# How long an example takes is a matter of the machine and of what else runs there, never of what is tested.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# How long an example takes is a matter of the machine and of what else runs there, never of what is tested. The gate
+# draws the same examples each time, for it asks about a change; ``--hypothesis-profile "new examples"`` looks further.
+ANY_MACHINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("any machine", ANY_MACHINE, derandomize=True, database=None)
+settings.register_profile("new examples", ANY_MACHINE, derandomize=False)
 settings.load_profile("any machine")
 
 MakeAssessment = Callable[..., Assessment]
