@@ -11,9 +11,6 @@ from pathlib import Path
 from BottleneckOODLib.errors import KeptFolderError, OutputError
 from BottleneckOODLib.temporaries import REPLACED, clear_abandoned, synced, temporary_file, temporary_folder, umask
 
-NO_TEMPORARY_FOLDER = (
-    "The temporary folder cannot be written; free space on its disk, or let TMPDIR (on Windows TEMP) name another one."
-)
 _ATTEMPTS = 3
 # As Linux's headers have them: paths are relative to the working folder; the two names are exchanged.
 _HERE, _RENAME_EXCHANGE = -100, 2

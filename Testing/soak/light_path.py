@@ -95,7 +95,7 @@ _ELSEWHERE: dict[str, str] = {
     r"^imaging\.(scattered_series|series_folders):|^imaging\.dicom:Series\.slices$": (
         "a series whose slices lie in several folders: put together by their headers, and read and judged as any other"
     ),
-    r"^imaging\.reading_process:_private_folder$": "for the panel, to which voxels are handed over in a file",
+    r"^private_folder:private_folder$": "for the panel, to which voxels are handed over in a file",
     r"^cli\.main:(_told|_print_no_more)$": "what an error leads to: a sentence, and no light",
     r"^model\.intensity:_step$": "intensities in several steps, as bundles have them: the same finite checks follow",
 }

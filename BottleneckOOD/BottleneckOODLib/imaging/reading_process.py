@@ -13,10 +13,8 @@ import json
 import logging
 import os
 import queue
-import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -27,7 +25,6 @@ from typing import IO, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from BottleneckOODLib.atomic_folder import NO_TEMPORARY_FOLDER
 from BottleneckOODLib.deaf_children import deaf_children
 from BottleneckOODLib.errors import DependencyError, InputError, NoScanError, SeriesChoiceError, SlowReadError
 from BottleneckOODLib.imaging.headers import MAX_VOXELS
@@ -35,6 +32,7 @@ from BottleneckOODLib.imaging.series_folders import folders_below, folders_of, h
 from BottleneckOODLib.imaging.text_headers import detached_file
 from BottleneckOODLib.imaging.volume import LabelVolume, Modality, Volume
 from BottleneckOODLib.imaging.volume_facts import HANDED_OVER, geometry_from, labels_from, volume_from
+from BottleneckOODLib.private_folder import private_folder, remove_in_use
 
 LEAST_SECONDS, BYTES_A_SECOND = 8.0, 2_000_000
 """How long a file may take: so many seconds, and more by its size, as over a slow network."""
@@ -243,7 +241,7 @@ class _Child:
     """One running reader."""
 
     def __init__(self, python: tuple[str, ...], environment: Mapping[str, str] | None, *, by_file: bool) -> None:
-        self._folder = _private_folder() if by_file else None
+        self._folder = private_folder(DependencyError) if by_file else None
         environment = os.environ if environment is None else environment
         limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         told = [] if self._folder is None else [str(self._folder)]
@@ -310,14 +308,7 @@ class _Child:
 
     def _remove_folder(self) -> None:
         if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def _private_folder() -> Path:
-    try:
-        return Path(tempfile.mkdtemp(prefix="bottleneck-ood-"))
-    except OSError:
-        raise DependencyError(NO_TEMPORARY_FOLDER) from None
+            remove_in_use(self._folder)
 
 
 def _listen(stream: IO[bytes], heard: queue.SimpleQueue[Any], folder: Path | None) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from BottleneckOODLib.imaging.reading import read_volume
 from BottleneckOODLib.imaging.series_folders import SeriesFolders
 from BottleneckOODLib.imaging.volume_facts import HANDED_OVER, facts_of, label_facts
 from BottleneckOODLib.imaging.writing import read_label_volume
+from BottleneckOODLib.private_folder import remove_in_use
 
 
 def main() -> None:
@@ -40,7 +40,7 @@ def main() -> None:
             _answer(json.loads(line), answers, folder)
     finally:
         if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_in_use(folder)
 
 
 def _answer(request: dict[str, Any], answers: BinaryIO, folder: Path | None) -> None:

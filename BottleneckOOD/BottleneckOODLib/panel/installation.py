@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
-from BottleneckOODLib.atomic_folder import NO_TEMPORARY_FOLDER
 from BottleneckOODLib.errors import DependencyError, OutputError, UserError
 from BottleneckOODLib.panel.dependencies import (
     Plan,
@@ -22,6 +21,7 @@ from BottleneckOODLib.panel.dependencies import (
     remove_remains,
     what_changed,
 )
+from BottleneckOODLib.private_folder import NO_TEMPORARY_FOLDER
 from BottleneckOODLib.worker.python_command import NO_WINDOW, PythonCommand
 
 _SIGNS = (

@@ -8,17 +8,15 @@ import queue
 import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from BottleneckOODLib.atomic_folder import NO_TEMPORARY_FOLDER
 from BottleneckOODLib.deaf_children import deaf_children
 from BottleneckOODLib.errors import DependencyError, OutputError
-from BottleneckOODLib.worker.private_folder import remove_in_use
+from BottleneckOODLib.private_folder import private_folder, remove_in_use
 from BottleneckOODLib.worker.protocol import MAX_LINE_BYTES, Alive, Job, ProtocolError, Request, decode, encode
 from BottleneckOODLib.worker.python_command import NO_WINDOW, PythonCommand
 
@@ -59,10 +57,7 @@ class WorkerProcess:
     """
 
     def __init__(self, python: PythonCommand) -> None:
-        try:
-            self.exchange = Path(tempfile.mkdtemp(prefix="bottleneck-ood-"))
-        except OSError:
-            raise OutputError(NO_TEMPORARY_FOLDER) from None
+        self.exchange = private_folder(OutputError)
         self.heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.ended = False
         self.asked_at: dict[int, float] = {}

@@ -16,9 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
+from BottleneckOODLib.private_folder import remove_in_use
 from BottleneckOODLib.progress import CancelToken, Progress
 from BottleneckOODLib.worker.jobs import Jobs
-from BottleneckOODLib.worker.private_folder import remove_in_use
 from BottleneckOODLib.worker.protocol import Alive, Job, ProtocolError, Report, Stop, Working, decode, encode
 
 ALIVE_EVERY_S = 1.0
