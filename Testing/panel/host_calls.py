@@ -95,6 +95,18 @@ def _read(table: str) -> dict[str, str]:
 HOST_CALLS: dict[str, str] = _read(_DECLARED)
 """Owner and name, such as ``"qMRMLNodeComboBox.currentNode"``, and the repository's file where it is declared."""
 
+APPLICATION_KEYS: dict[str, str] = {
+    "Base/QTApp/Resources/UI/qSlicerMainWindow.ui": "Ctrl+O Ctrl+S Ctrl+W Ctrl+Z Ctrl+Y Ctrl+X Ctrl+C Ctrl+V Ctrl+H"
+    " Ctrl+0 Ctrl+1 Ctrl+2 Ctrl+3 Ctrl+4 Ctrl+5 Ctrl+6",
+    "Base/QTGUI/qSlicerModuleSelectorToolBar.cxx": "Ctrl+F",
+    "Modules/Loadable/Markups/Widgets/qMRMLMarkupsToolBar.cxx": "Ctrl+Shift+A Ctrl+Shift+T Ctrl+Shift+Space",
+    "Modules/Loadable/Sequences/Widgets/qMRMLSequenceBrowserToolBar.cxx": "Ctrl+Shift+Down Ctrl+Shift+Left"
+    " Ctrl+Shift+Right",
+    "Docs/user_guide/user_interface.md": "Ctrl+B Ctrl+G",
+}
+"""Keys of Slicer's own main window and tool bars, by the file of Slicer/Slicer where they stand. Qt lets neither of two
+shortcuts act that have the same keys in one window."""
+
 NOT_CALLED_BY_THE_MODULE: dict[str, str] = {
     # The wheel's own functions, which the module or Slicer's reloading calls, reach for these.
     "qSlicerMainWindow.moduleSelector": "slicer.util.moduleSelector",

@@ -172,7 +172,7 @@ class Panel:
 
     def _actions(self) -> dict[str, Callable[[], Any]]:
         actions: dict[str, Callable[[], Any]] = {
-            "Ctrl+Shift+A": self.view_model.press,
+            "Ctrl+Shift+E": self.view_model.press,
             "Ctrl+Shift+M": self._views.toggle_mask,
             "Ctrl+Shift+F": self._views.toggle_fill,
             "Ctrl+Shift+L": self._views.go_to_the_liver,
