@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import re
 import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -24,6 +25,9 @@ BUNDLED = (
 )  # fmt: skip
 _LINE = re.compile(r"(?P<name>[\w.-]+)>=(?P<floor>[\d.]+)\s+#\s*(?P<module>\w+),\s*(?P<mb>\d+)(?:,\s*(?P<purpose>.+))?")
 _MOST_FILES_LOOKED_AT = 300
+# From this version on the licences lie in folders that pip cannot make below Slicer's own on Windows, whose
+# long paths are off by default: https://github.com/Slicer/light-the-torch/issues/176
+_TOO_DEEP_FOR_WINDOWS = {"torch": "2.13"}
 # torch for an NVIDIA card comes with CUDA's own libraries.
 _TORCH_WITH_CUDA_MB = 2800
 _MB_PER_MINUTE = 300
@@ -53,7 +57,8 @@ class Requirement:
     @property
     def specification(self) -> str:
         """As pip reads it."""
-        return f"{self.name}>={self.floor}"
+        too_deep = _TOO_DEEP_FOR_WINDOWS.get(self.name) if sys.platform == "win32" else None
+        return f"{self.name}>={self.floor}" + (f",<{too_deep}" if too_deep else "")
 
 
 @dataclass(frozen=True)

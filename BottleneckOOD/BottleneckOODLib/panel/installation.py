@@ -35,6 +35,12 @@ _SIGNS = (
         "ask your IT department, or install without a network.",
     ),
     (
+        # pip itself says no more than that a file does not exist, with a hint.
+        r"WinError 206|Windows Long Path support|enable-long-paths",
+        "Windows refused a path because it is too long; switch on long paths (LongPathsEnabled in the registry), or "
+        "install Slicer in a shorter folder such as C:\\Slicer.",
+    ),
+    (
         r"Permission denied|\[Errno 13\]|WinError 5\b|Access is denied",
         "Slicer's folder cannot be written; install Slicer where you may write, or start it once as administrator.",
     ),

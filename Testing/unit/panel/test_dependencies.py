@@ -65,7 +65,7 @@ def test_the_file_asks_for_what_the_project_asks_for(repository: Path) -> None:
     of_the_project = {re.split(r"[<>=]", line)[0]: line for line in re.findall(r'"([^"]+)"', block.group(1))}
     asked = requirements()
     assert {r.module for r in asked if not r.purpose} == {"torch", "monai", "einops", "safetensors"}
-    assert all(of_the_project[r.name] == r.specification for r in asked)
+    assert all(of_the_project[r.name] == f"{r.name}>={r.floor}" for r in asked)
     # The others are Slicer's own, or draw pictures, evaluate and complete commands, which the panel does not.
     brought = {"numpy", "scipy", "SimpleITK", "pydicom", "highdicom"}
     assert set(of_the_project) - {r.name for r in asked} == brought | {"matplotlib", "plotly", "scikit-learn", "shtab"}
@@ -100,9 +100,23 @@ def test_looking_imports_nothing_heavy(in_a_fresh_interpreter: Callable[[str], s
     assert not {"torch", "monai", "einops", "safetensors", "umap", "faiss", "numpy"} & loaded
 
 
+@pytest.mark.parametrize(
+    ("system", "asked"), [("win32", "torch>=2.6,<2.13"), ("linux", "torch>=2.6"), ("darwin", "torch>=2.6")]
+)
+def test_windows_gets_no_torch_whose_paths_are_too_long_for_it(
+    system: str, asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("BottleneckOODLib.panel.dependencies.sys.platform", system)
+    plan = installation_plan(state=lambda _: "missing", nvidia_card=False)
+    assert plan.torch == asked
+    assert asked in plan.packages
+    # A newer one that is there already works.
+    assert installation_plan(state=lambda _: "there") == Plan()
+
+
 def test_the_question_says_what_how_large_and_how_long() -> None:
     plan = installation_plan(state=lambda _: "missing", nvidia_card=False)
-    assert plan.torch == "torch>=2.6"
+    assert plan.torch.startswith("torch>=2.6")
     assert plan.packages[0] == plan.torch
     for words in ("torch", "umap-learn (for building references)", plan.download_size_text, plan.time_text, "now?"):
         assert words in plan.question
@@ -181,6 +195,8 @@ def test_with_the_pytorch_extension_the_build_is_chosen_for_the_card() -> None:
         ("SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]", "certificate"),
         ("ERROR: Could not install packages: [Errno 13] Permission denied: '/opt/x'", "cannot be written"),
         ("ERROR: ResolutionImpossible: for help visit", "do not go with"),
+        ("OSError: [WinError 206] The filename or extension is too long: 'C:/x'", "path because it is too long"),
+        ("HINT: ... does not have Windows Long Path support enabled.", "path because it is too long"),
         ("Segmentation fault", "can be started again"),
     ],
 )  # fmt: skip
