@@ -46,7 +46,7 @@ def on_an_oblique_grid(make_assessment: MakeAssessment) -> MakeAssessment:
 
 
 @pytest.fixture
-def new_scene() -> Iterator[Callable[[], Any]]:
+def new_scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Any]]:
     """Makes empty scenes that know segmentations and can read bundles; emptied after the test."""
     kept: list[tuple[Any, ...]] = []
 
@@ -55,6 +55,8 @@ def new_scene() -> Iterator[Callable[[], Any]]:
         segmentations = slicer.vtkSlicerSegmentationsModuleLogic()
         segmentations.SetMRMLScene(scene)
         cache, data = slicer.vtkCacheManager(), slicer.vtkDataIOManager()
+        # Without a folder of its own it unpacks bundles in the root of the file system.
+        cache.SetRemoteCacheDirectory(str(tmp_path_factory.mktemp("cache")))
         data.SetCacheManager(cache)
         scene.SetCacheManager(cache)
         scene.SetDataIOManager(data)

@@ -93,7 +93,7 @@ def test_a_case_has_one_node_however_often_it_is_decided(
 
 def test_undoing_adds_a_row(store: SceneDecisions, rated: Callable[..., Decision]) -> None:
     row = rated()
-    undone = withdraw(row, reader="Zoë")
+    undone = withdraw(row, reader="Zoë", decided=NOON + timedelta(hours=9))
     store.add(row)
     store.add(undone)
     log = store.decisions_of("case-7")
