@@ -15,6 +15,7 @@ import slicer
 
 from BottleneckOODLib.imaging.reading import read_volume
 from BottleneckOODLib.scene.volume_node import add_volume_node
+from BottleneckOODLib.worker.protocol import Working
 
 SceneState = Callable[[Any], dict[str, Any]]
 Until = Callable[..., None]
@@ -38,18 +39,21 @@ def runner(widget: Any) -> Any:
 
 def start(widget: Any, until: Until, step: str) -> Any:
     """Press the button and wait until a step is told; gives the process."""
+    client, told = runner(widget), ["Starting"]
+    poll = client.poll
+
+    def poll_and_note() -> list[Any]:
+        events = poll()
+        told.extend(event.step for event in events if isinstance(event, Working))
+        return events
+
+    # A quick step is told and over between two looks at the panel.
+    client.poll = poll_and_note
     widget.ui.assessButton.click()
-    until(lambda: step in widget.ui.progressLabel.text() or not runner(widget).busy)
-    assert runner(widget).busy
-    return runner(widget)._process
-
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    return True
+    until(lambda: step in told or not client.busy)
+    del client.poll
+    assert client.busy
+    return client._process
 
 
 def assessed(widget: Any, until: Until) -> None:
@@ -70,7 +74,7 @@ def test_a_killed_worker_is_one_sentence_and_the_next_press_gets_a_fresh_one(
     spin_until(lambda: not runner(a_case).busy)
     assert ui.messageLabel.text() == "The worker ended unexpectedly (was the memory full?); assess the case again."
     assert scene_state(scene) == before
-    assert not process.exchange.exists()
+    spin_until(lambda: not process.exchange.exists())
     assessed(a_case, spin_until)
     assert ui.messageLabel.text() == ""
 
@@ -112,8 +116,8 @@ def test_a_suspended_worker_is_ended_when_the_case_is_cancelled(a_case: Any, spi
     a_case.ui.assessButton.click()
     spin_until(lambda: not runner(a_case).busy)
     assert a_case.ui.messageLabel.text() == STOPPED
-    spin_until(lambda: not is_running(process.pid))
-    assert not process.exchange.exists()
+    spin_until(lambda: not process.running)
+    spin_until(lambda: not process.exchange.exists())
 
 
 @pytest.mark.parametrize("how", ["quit", "reload", "cleanup"])
@@ -127,8 +131,8 @@ def test_whatever_ends_the_module_ends_the_run_and_leaves_no_process_and_no_fold
         a_case.onReload()
     else:
         a_case.cleanup()
-    spin_until(lambda: not is_running(process.pid))
-    assert not process.exchange.exists()
+    spin_until(lambda: not process.running)
+    spin_until(lambda: not process.exchange.exists())
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
 
 
