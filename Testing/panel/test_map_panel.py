@@ -130,7 +130,7 @@ def test_a_click_on_the_map_of_a_damaged_record_tells_nothing(a_map: PanelSessio
     series.InsertNextValue(a_map.scene.GetFirstNodeByClass("vtkMRMLPlotSeriesNode").GetID())
     chosen.InsertNextValue(0)
     selections.AddItem(chosen)
-    a_map.widget.panel._map._point_clicked(series, selections)
+    a_map.widget.panel._map._point_clicked(None, series, selections)
     assert a_map.ui.cardLabel.text() == before
 
 

@@ -51,25 +51,18 @@ def test_a_view_that_a_new_layout_brings_shows_the_light_too(a_panel: Any, a_sho
     assert "Very unusual" in corner_words("Red+")
 
 
-def test_a_view_that_is_gone_is_asked_for_nothing_any_more(
-    a_panel: Any, a_shown_case: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_view_that_is_gone_is_asked_for_nothing_any_more(a_panel: Any, a_shown_case: Any) -> None:
     a_panel.enter()
     manager = slicer.app.layoutManager()
     manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutThreeOverThreeView)
     slicer.util.setSliceViewerLayers(background=a_shown_case)
-    gone, window = manager.sliceWidget("Red+"), manager.sliceWidget("Red+").sliceView().renderWindow()
+    gone = manager.sliceWidget("Red+")
+    renderer = gone.sliceView().renderWindow().GetRenderers().GetFirstRenderer()
     a_shown_case.GetScene().RemoveNode(gone.sliceLogic().GetSliceNode())
-
-    def deleted() -> Any:
-        message = "Trying to call 'sliceLogic' on a destroyed object"
-        raise ValueError(message)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(gone, "sliceLogic", deleted)
-        patch.setattr(gone, "sliceView", deleted)
-        a_panel.panel._corners.refresh()
-    props = window.GetRenderers().GetFirstRenderer().GetViewProps()
+    with pytest.raises(ValueError, match="destroyed"):
+        gone.sliceLogic()
+    a_panel.panel._corners.refresh()
+    props = renderer.GetViewProps()
     assert not any(props.GetItemAsObject(n).IsA("vtkTextActor") for n in range(props.GetNumberOfItems()))
     assert "Very unusual" in corner_words("Red")
     a_panel.panel._corners.detach()
@@ -104,6 +97,35 @@ class TestMap:
             x, y = places[case]
             click_at(plot, x, y)
             assert a_panel.ui.cardLabel.text().startswith(f"{case}:")
+
+
+    def test_a_plot_view_that_was_made_anew_is_heard_too(self, a_panel: Any, a_shown_case: Any) -> None:
+        a_panel.ui.layoutButton.click()
+        scene = a_shown_case.GetScene()
+        scene.GetFirstNodeByClass("vtkMRMLPlotChartNode").SetLegendVisibility(False)
+        scene.RemoveNode(scene.GetFirstNodeByClass("vtkMRMLPlotViewNode"))
+        manager = slicer.app.layoutManager()
+        manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+        manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpPlotView)
+        a_panel.panel._map.show_chart("abdomen")
+        click_at(manager.plotWidget(0).plotView(), 0.0, 1.0)
+        assert a_panel.ui.cardLabel.text().startswith("train-1:")
+
+    def test_every_plot_view_of_a_layout_is_heard(self, a_panel: Any, a_shown_case: Any) -> None:
+        manager = slicer.app.layoutManager()
+        manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutThreeOverThreePlotView)
+        a_shown_case.GetScene().GetFirstNodeByClass("vtkMRMLPlotChartNode").SetLegendVisibility(False)
+        assert manager.property("plotViewCount") == 3
+        for number, case, place in ((2, "train-2", (2.0, -1.0)), (1, "train-1", (0.0, 1.0))):
+            click_at(manager.plotWidget(number).plotView(), *place)
+            assert a_panel.ui.cardLabel.text().startswith(f"{case}:")
+
+    def test_a_panel_whose_plot_view_is_gone_can_be_closed(self, a_panel: Any, a_shown_case: Any) -> None:
+        slicer.util.setSliceViewerLayers(background=a_shown_case)
+        a_panel.ui.layoutButton.click()
+        a_shown_case.GetScene().RemoveNode(a_shown_case.GetScene().GetFirstNodeByClass("vtkMRMLPlotViewNode"))
+        a_panel.cleanup()
+        assert corner_words() == ""
 
 
 def test_a_tag_is_empty_where_no_dicom_database_was_opened(

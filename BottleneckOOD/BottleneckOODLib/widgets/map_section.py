@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import qt
@@ -34,7 +35,7 @@ class MapSection:
         self._ui = ui
         self._scene = scene
         self._assessment = assessment
-        self._plot_view: Any = None
+        self._heard: list[tuple[Any, Callable[..., None]]] = []
         ui.mapNote.text = _(MAP_NOTE)
         ui.colourBySelector.connect("currentIndexChanged(int)", self._recolour)
         ui.neighboursTable.connect("itemSelectionChanged()", self._neighbour_chosen)
@@ -71,21 +72,29 @@ class MapSection:
 
     def listen_to_the_plot(self) -> None:
         """A click on a point shows that training case; a plot view exists only once a layout has had one."""
-        manager = slicer.app.layoutManager()
-        if manager is None or manager.plotViewCount == 0 or self._plot_view is not None:
-            return
-        self._plot_view = manager.plotWidget(0).plotView()
-        # A click moves the chart unless it is told to select; the view speaks of selected points only.
-        self._plot_view.chart().SetClickActionToButton(vtk.vtkChart.SELECT, vtk.vtkContextMouseEvent.LEFT_BUTTON)
-        self._plot_view.connect(_DATA_SELECTED, self._point_clicked)
+        self._forget_gone_views()
+        for view in _plot_views():
+            if any(view == known for known, _ in self._heard):
+                continue
+            clicked = partial(self._point_clicked, view)
+            # A click moves the chart unless it is told to select; the view speaks of selected points only.
+            view.chart().SetClickActionToButton(vtk.vtkChart.SELECT, vtk.vtkContextMouseEvent.LEFT_BUTTON)
+            view.connect(_DATA_SELECTED, clicked)
+            self._heard.append((view, clicked))
 
     def close(self) -> None:
         """Listen no more."""
-        if self._plot_view is not None:
-            self._plot_view.disconnect(_DATA_SELECTED, self._point_clicked)
-            self._plot_view = None
+        self._forget_gone_views()
+        for view, clicked in self._heard:
+            view.disconnect(_DATA_SELECTED, clicked)
+        self._heard = []
 
-    def _point_clicked(self, series_ids: Any, selections: Any) -> None:
+    def _forget_gone_views(self) -> None:
+        """A view goes with its node, and one that is gone cannot be asked for anything."""
+        there = _plot_views()
+        self._heard = [(view, clicked) for view, clicked in self._heard if any(view == one for one in there)]
+
+    def _point_clicked(self, view: Any, series_ids: Any, selections: Any) -> None:
         assessment = self._assessment()
         if assessment is None:
             return
@@ -100,7 +109,7 @@ class MapSection:
                 if point is not None:
                     self._ui.cardLabel.text = card_text(assessment, point.case_id)
                     # Each series keeps what was chosen in it: the next click would be told together with this one.
-                    self._plot_view.RemovePlotSelections()
+                    view.RemovePlotSelections()
                     return
 
     def _neighbour_chosen(self, *_unused: Any) -> None:
@@ -133,3 +142,8 @@ class MapSection:
         if assessment is not None:
             show_map(assessment, self._scene, self.colour_by)
             self.show_chart(assessment.case_id)
+
+
+def _plot_views() -> list[Any]:
+    manager = slicer.app.layoutManager()
+    return [] if manager is None else [manager.plotWidget(n).plotView() for n in range(manager.plotViewCount)]

@@ -26,6 +26,7 @@ class qSlicerLayoutManager(QtCore.QObject, metaclass=PythonQtType):
         self._widgets: dict[Any, Any] = {}
         self._slice_logics = vtk.vtkCollection()
         self._shown = 0
+        scene.AddObserver(slicer.vtkMRMLScene.NodeRemovedEvent, self._node_removed)
         self._logic.GetLayoutNode().AddObserver("ModifiedEvent", self._changed)
         self.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
         application_logic.SetSliceLogics(self._slice_logics)
@@ -37,6 +38,15 @@ class qSlicerLayoutManager(QtCore.QObject, metaclass=PythonQtType):
         if shown != self._shown:
             self._shown = shown
             self.layoutChanged.emit(shown)
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _node_removed(self, _scene: Any, _event: str, node: Any) -> None:
+        """A view goes with its node."""
+        widget = self._widgets.pop(node, None)
+        if isinstance(widget, qMRMLSliceWidget):
+            self._slice_logics.RemoveItem(widget.sliceLogic())
+        if widget is not None:
+            widget._destroy()
 
     def setLayout(self, layout: int) -> None:
         """One of ``vtkMRMLLayoutNode.SlicerLayout...``; a slot of the real one."""

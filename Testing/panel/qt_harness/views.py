@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import shiboken6
 import slicer
 import vtk
 from displayable_managers import managers_of
@@ -28,11 +29,23 @@ _THREE_D_MANAGERS = (
 )
 
 
+class Destroyable:
+    """Raises for whatever is asked of it once it is gone, as PythonQt does for an object that Qt has deleted."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if not name.startswith("_") and object.__getattribute__(self, "__dict__").get("_is_gone"):
+            raise ValueError(f"Trying to call {name!r} on a destroyed {type(self).__name__} object")
+        return super().__getattribute__(name)
+
+    def _destroy(self) -> None:
+        self.__dict__["_is_gone"] = True
+
+
 # A new window asks the graphics driver anew, which takes longer than most tests.
 _spare_windows: list[Any] = []
 
 
-class RenderedWidget(QtWidgets.QWidget, metaclass=PythonQtType):
+class RenderedWidget(Destroyable, QtWidgets.QWidget, metaclass=PythonQtType):
     """A widget that shows an offscreen render window; nothing is drawn until somebody looks."""
 
     def __init__(self) -> None:
@@ -124,7 +137,7 @@ def renders_scheduled(view: ctkVTKAbstractView) -> int:
     return view._scheduled
 
 
-class ViewFrame(QtWidgets.QWidget, metaclass=PythonQtType):
+class ViewFrame(Destroyable, QtWidgets.QWidget, metaclass=PythonQtType):
     """A widget around one view."""
 
     def __init__(self) -> None:
@@ -143,6 +156,14 @@ class ViewFrame(QtWidgets.QWidget, metaclass=PythonQtType):
     def _release(self) -> None:
         if self._content is not None:
             self._content._release()
+
+    def _destroy(self) -> None:
+        self._release()
+        super()._destroy()
+        if self._content is not None:
+            self._content._destroy()
+        # Its view goes with it.
+        shiboken6.delete(self)
 
 
 class qMRMLSliceView(ctkVTKAbstractView):
