@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from last_digits import assert_same_mask
 
 from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.assessment.regions import RegionMap
@@ -104,7 +105,11 @@ def test_air_is_not_judged_and_the_body_is(a_logic: BottleneckOODLogic, a_case: 
 
 
 def test_the_same_case_gets_the_same_map(a_logic: BottleneckOODLogic, a_case: Volume) -> None:
-    assert a_logic.assess(a_case).regions == a_logic.assess(a_case).regions
+    first, second = a_logic.assess(a_case).regions, a_logic.assess(a_case).regions
+    assert first is not None
+    assert second is not None
+    assert second.geometry == first.geometry
+    np.testing.assert_allclose(second.values, first.values, atol=2e-3)
 
 
 def test_the_light_is_the_same_without_the_bank(
@@ -115,13 +120,14 @@ def test_the_light_is_the_same_without_the_bank(
     looked = a_logic.assess(a_case)
     assert plain.regions is None
     assert looked.regions is not None
-    assert (plain.light, plain.score, plain.p_value, plain.parts) == (
-        looked.light,
-        looked.score,
-        looked.p_value,
-        looked.parts,
+    assert (plain.light, plain.p_value) == (looked.light, looked.p_value)
+    assert plain.score == pytest.approx(looked.score, rel=1e-4)
+    assert {name: part.score for name, part in plain.parts.items()} == pytest.approx(
+        {name: part.score for name, part in looked.parts.items()}, rel=1e-4
     )
-    assert plain.segmentation == looked.segmentation
+    assert plain.segmentation is not None
+    assert looked.segmentation is not None
+    assert_same_mask(plain.segmentation.labels, looked.segmentation.labels)
 
 
 def test_a_bank_of_tokens_that_were_defined_otherwise_is_not_searched(

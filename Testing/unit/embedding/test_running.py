@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from last_digits import assert_same_numbers
 
 from BottleneckOODLib.case_measuring import measured_case
 from BottleneckOODLib.embedding.folder import FLIPS, OUTPUTS, PERFORMANCE
@@ -67,7 +68,7 @@ def test_tokens_and_what_is_pooled_in_the_mask_are_those_of_the_pass(
     embed(a_segmenter, [case], out, logits=True)
     tensor, _ = Preprocessing.of_model(a_segmenter.model).apply(case.load()[0])
     output = a_segmenter.run(tensor)
-    np.testing.assert_array_equal(saved(out, "bottleneck"), output.bottleneck.tokens)
+    assert_same_numbers(saved(out, "bottleneck"), output.bottleneck.tokens)
     np.testing.assert_allclose(saved(out, OUTPUTS).astype(np.float32), output.logits, rtol=1e-2, atol=1e-3)
     mask = output.logits.argmax(axis=0) > 0
     tokens, starts = output.bottleneck.tokens, output.bottleneck.window_starts
@@ -162,7 +163,14 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_end(
     assert list(outcomes_of(tmp_path / "out")) == ["one"]
     report = embed(a_segmenter, cases, tmp_path / "out", stages=True)
     assert (report.embedded, report.kept) == (2, 1)
-    assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
+    assert files_of(tmp_path / "out").keys() == files_of(tmp_path / "whole").keys()
+    for path in (tmp_path / "whole").rglob("*.npy"):
+        assert_same_numbers(np.load(tmp_path / "out" / path.relative_to(tmp_path / "whole")), np.load(path))
+    whole = outcomes_of(tmp_path / "whole")
+    for name, row in outcomes_of(tmp_path / "out").items():
+        for column in ("DICE_Score", "HD", "SD"):
+            assert float(row[column]) == pytest.approx(float(whole[name][column]), rel=1e-2)
+    assert list(outcomes_of(tmp_path / "out")) == list(whole) == ["one", "three", "two"]
 
 
 def test_what_a_new_option_asks_for_is_added(a_segmenter: Segmenter, a_case: MakeCase, tmp_path: Path) -> None:
