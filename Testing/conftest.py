@@ -245,7 +245,7 @@ def in_a_fresh_interpreter() -> Callable[[str], set[str]]:
 
     def loaded(module: str) -> set[str]:
         code = f"import sys, json, {module}; print(json.dumps(sorted(sys.modules)))"
-        told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+        told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=600)
         return set(json.loads(told.stdout))
 
     return loaded

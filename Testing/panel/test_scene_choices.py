@@ -10,7 +10,9 @@ import numpy as np
 import slicer
 
 from BottleneckOODLib.assessment.assessment import Assessment
+from BottleneckOODLib.catalogue import user_folder
 from BottleneckOODLib.imaging.volume import Volume
+from BottleneckOODLib.resources import resource_folder
 from BottleneckOODLib.scene.show import show
 from BottleneckOODLib.scene.volume_node import add_volume_node
 
@@ -51,7 +53,8 @@ def test_choices_come_back_with_the_scene(
 def test_nothing_of_a_folder_s_place_is_kept_in_the_scene(a_module_widget: Any, the_application: Any) -> None:
     parameters = a_module_widget.logic.getParameterNode()
     assert parameters.model == "demo"
-    assert str(Path.home()) not in the_application.scene.GetSceneXMLString()
+    for place in (resource_folder(), user_folder()):
+        assert str(place) not in the_application.scene.GetSceneXMLString()
 
 
 def test_an_opened_scene_shows_its_light_although_another_module_is_open(

@@ -114,6 +114,6 @@ def test_restoring_loads_no_model_and_no_picture() -> None:
         text=True,
         check=True,
         cwd=Path(BottleneckOODLib.__file__).parents[1],
-        timeout=120,
+        timeout=600,
     )
     assert result.stdout.strip().splitlines()[-1] == "[]"

@@ -133,4 +133,4 @@ CONTAINERS: dict[str, Callable[[bytes], bytes]] = {
 def unpickled_elsewhere(payload: bytes) -> None:
     """What whoever trusts such a file would do, in a process of its own."""
     code = "import pickle, sys; pickle.loads(sys.stdin.buffer.read())"
-    subprocess.run([sys.executable, "-c", code], input=payload, capture_output=True, check=False, timeout=60)
+    subprocess.run([sys.executable, "-c", code], input=payload, capture_output=True, check=False, timeout=600)

@@ -157,7 +157,7 @@ def test_slicer_s_kind_of_text_browser_shows_all_of_it(page: Path, read: Reader,
         [sys.executable, "-c", code, str(page), str(shown)],
         check=True,
         capture_output=True,
-        timeout=120,
+        timeout=600,
         env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
     )
     assert shown.read_text(encoding="utf-8").split() == read.text.split()
