@@ -12,6 +12,8 @@ from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.triage.place import Place
 from BottleneckOODLib.triage.store import Store
 
+# A busy machine is no store that does not answer.
+PATIENCE_S = 60.0
 # As made, red and grey come before amber and green.
 LIGHTS = {"a": "red", "b": "grey", "c": "amber", "d": "green"}
 
@@ -25,7 +27,7 @@ def a_store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def a_queue(a_store_url: str, make_assessment: Callable[..., Assessment]) -> Iterator[Store]:
     """``a`` red, ``b`` grey, ``c`` amber, ``d`` green."""
-    with Store(a_store_url, patience_s=5.0) as store:
+    with Store(a_store_url, patience_s=PATIENCE_S) as store:
         for name, light in LIGHTS.items():
             store.note_case(name * 64, name, Place(name, "", "1"))
             store.add_assessment(name, "j", replace(make_assessment(light), case_id=name), f"out/{name}", 2.0)

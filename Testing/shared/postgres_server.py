@@ -64,7 +64,7 @@ def run(command: list[object], options: dict[str, Any]) -> None:
     with tempfile.TemporaryFile() as said:
         done = subprocess.run(
             [*map(str, command)],
-            stdin=subprocess.DEVNULL, stdout=said, stderr=said, check=False, timeout=PATIENCE_S, cwd="/", **options,
+            stdin=subprocess.DEVNULL, stdout=said, stderr=said, check=False, timeout=2 * PATIENCE_S, cwd="/", **options,
         )  # fmt: skip
         said.seek(0)
         assert done.returncode == 0, said.read().decode(errors="replace")
@@ -88,11 +88,13 @@ def postgres_server() -> Iterator[str]:
             os.chown(folder, options["user"], options["group"])
         run([programs / "initdb", "-D", data, "-U", ROLE, "-A", "trust", "-E", "UTF8", "--locale=C", "-N"], options)
         served = f"-k {folder} -c listen_addresses= {SETTINGS}"
-        run([programs / "pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", served, "start"], options)
+        # By itself it waits for a minute, in which a busy machine may not have a server running.
+        waiting = [programs / "pg_ctl", "-D", data, "-w", "-t", PATIENCE_S]
+        run([*waiting, "-l", folder / "log", "-o", served, "start"], options)
         try:
             yield f"postgresql+psycopg://{ROLE}@/postgres?host={folder}"
         finally:
-            run([programs / "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop"], options)
+            run([*waiting, "-m", "immediate", "stop"], options)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
