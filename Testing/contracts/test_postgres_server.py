@@ -37,6 +37,11 @@ def test_what_one_database_holds_no_other_sees(make_postgres_database: Callable[
 def test_the_server_does_not_run_as_root(postgres_server: str) -> None:
     folder = Path(str(make_url(postgres_server).query["host"]))
     process = int((folder / "data" / "postmaster.pid").read_text(encoding="utf-8").splitlines()[0])
+    running = Path(f"/proc/{process}")
+    if running.is_dir():
+        # Small containers have no ps.
+        assert running.stat().st_uid != 0
+        return
     told = subprocess.run(["ps", "-o", "uid=", "-p", str(process)], capture_output=True, text=True, check=True)
     assert int(told.stdout) != 0
 
