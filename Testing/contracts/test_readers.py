@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from types import SimpleNamespace
 
 import pytest
 
@@ -33,11 +34,15 @@ def test_a_claim_is_the_reader_s_own(a_queue: Store, spelling: str) -> None:
     assert work.count(Wish(state="claimed")) == 0
 
 
-def test_a_rating_ends_the_reader_s_claim_and_keeps_its_time(a_queue: Store, spelling: str) -> None:
-    next_case(a_queue, NAME, blind=True)
+def test_a_rating_ends_the_reader_s_claim_and_keeps_its_time(
+    a_queue: Store, spelling: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = next_case(a_queue, NAME, blind=True)
+    assert given is not None
+    monkeypatch.setattr("BottleneckOODLib.triage.rating.time", SimpleNamespace(time=lambda: given.claimed_at + 12.5))
     row = rate(a_queue, "a", "reject", reader=spelling)
     assert (row.blind_first, row.shown, row.reader) == (True, None, " ".join(spelling.split()))
-    assert row.seconds > 0
+    assert row.seconds == pytest.approx(12.5, abs=1e-3)
     assert Worklist(a_queue).count(Wish(state="claimed")) == 0
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -24,8 +26,10 @@ NEWER = "2031-01-01T00:00:00+00:00"
 
 @pytest.fixture
 def a_store_of_cases(make_assessment: MakeAssessment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """``r`` red, ``a`` amber, ``g`` green, and ``x`` that could not be read."""
+    """``r`` red, ``a`` amber, ``g`` green, and ``x`` that could not be read; who rates has looked for half a minute."""
     monkeypatch.delenv(READER_VARIABLE, raising=False)
+    # What is rounded to nothing counts as not known, as where two commands follow each other at once.
+    monkeypatch.setattr("BottleneckOODLib.triage.rating.time", SimpleNamespace(time=lambda: time.time() + 30.0))
     path = str(tmp_path / "t.db")
     with Store(path) as store:
         for name, light in {"g": "green", "r": "red", "a": "amber"}.items():
