@@ -45,6 +45,12 @@ def hearing_interrupts() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.fixture(autouse=True)
+def a_usual_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Help is wrapped to the terminal's width, whatever that of the tester is."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+
 @pytest.fixture
 def parsers() -> dict[tuple[str, ...], argparse.ArgumentParser]:
     return all_parsers()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from BottleneckOODLib.assessment.wording import STATE_WORDS
+from BottleneckOODLib.cli import console
 from BottleneckOODLib.cli.main import main
 
 CaptureFd = pytest.CaptureFixture[str]
@@ -32,6 +34,12 @@ def documents_in(text: str) -> list[dict[str, Any]]:
 
 def files_under(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(autouse=True)
+def no_step_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that takes long is told again and again, which on a busy machine may be any."""
+    monkeypatch.setattr(console, "_PIPED_SECONDS", math.inf)
 
 
 @pytest.fixture
