@@ -78,13 +78,16 @@ def test_a_file_name_that_is_not_utf_8_does_not_crash(a_scan: Path, tmp_path: Pa
 def test_ctrl_c_in_a_running_command_exits_130_and_leaves_nothing_half_done(
     a_scan: Path, tmp_path: Path, repository: Path
 ) -> None:
-    """Many cases, stopped when the first one has begun."""
-    sources = [a_scan, *(a_scan.with_name(f"{number}.nii.gz") for number in range(40))]
+    """Many cases, stopped when the first one has begun.
+
+    What they say is several times what the pipe takes, so the command cannot come to its end before it is stopped.
+    """
+    sources = [a_scan, *(a_scan.with_name(f"{'x' * 30}{number:05}.nii.gz") for number in range(80))]
     for source in sources[1:]:
         source.write_bytes(a_scan.read_bytes())
     process = subprocess.Popen(
         [*COMMAND, "assess", *map(str, sources), "--output", str(tmp_path / "out"), "--device", "cpu"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, pipesize=4096,
         env=an_environment(), cwd=repository / "BottleneckOOD",
     )  # fmt: skip
     assert process.stderr is not None
