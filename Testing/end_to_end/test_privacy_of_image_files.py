@@ -14,12 +14,14 @@ from pathlib import Path
 
 import pytest
 import SimpleITK as sitk
+from dask_processes import PATIENCE_S, wait_for_scheduler
 from planted_marks import everything, mark, marks_in
 from sqlalchemy import MetaData, create_engine, select
 
 from BottleneckOODLib.cli.main import main
 from BottleneckOODLib.imaging.volume import Volume, to_sitk
 from BottleneckOODLib.model.model_folder import ModelFolder
+from BottleneckOODLib.triage import scheduling
 from BottleneckOODLib.triage.store import Store
 
 _NIFTI_TEXTS = {"data_type": (4, 10), "db_name": (14, 18), "descrip": (148, 80), "aux_file": (228, 24),
@@ -202,16 +204,21 @@ def a_cluster(folder: Path) -> Iterator[str]:
     common = ["--no-dashboard", "--scheduler-file", str(where)]
     head = ["dask_scheduler", "--host", "127.0.0.1", "--port", "0", *common]
     hand = ["dask_worker", "--nworkers", "1", "--nthreads", "1", "--preload", str(preload), *common]
-    more = {"DASK_LOGGING__DISTRIBUTED": "debug", "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
-    started = []
-    for number, (program, *words) in enumerate((head, hand)):
-        command = [sys.executable, "-m", f"distributed.cli.{program}", *words]
-        with (folder / f"log{number}").open("wb") as log:
-            environment = {**os.environ, "OMP_NUM_THREADS": "1", **more}
-            started.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment))
+    more = {
+        "DASK_LOGGING__DISTRIBUTED": "debug",
+        "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",
+        "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": f"{PATIENCE_S}s",
+    }
+    started: list[subprocess.Popen[bytes]] = []
     try:
-        with distributed.Client(scheduler_file=str(where), timeout="60s") as client:
-            client.wait_for_workers(1, timeout=120)
+        for number, (program, *words) in enumerate((head, hand)):
+            command = [sys.executable, "-m", f"distributed.cli.{program}", *words]
+            with (folder / f"log{number}").open("wb") as log:
+                environment = {**os.environ, "OMP_NUM_THREADS": "1", **more}
+                started.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment))
+            wait_for_scheduler(where)
+        with distributed.Client(scheduler_file=str(where), timeout=f"{PATIENCE_S}s") as client:
+            client.wait_for_workers(1, timeout=PATIENCE_S)
             address = str(client.scheduler.address)
         yield address
     finally:
@@ -222,8 +229,14 @@ def a_cluster(folder: Path) -> Iterator[str]:
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGKILL")
 def test_no_mark_is_in_the_log_of_a_cluster(
-    judged: list[str], make_a_body: Callable[[int], Volume], spoken: Spoken, tmp_path: Path
+    judged: list[str],
+    make_a_body: Callable[[int], Volume],
+    spoken: Spoken,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # A busy machine is no scheduler that does not answer.
+    monkeypatch.setattr(scheduling, "_ANSWER_WITHIN", f"{PATIENCE_S}s")
     body = make_a_body(1200)
     for folder, name in (("good", mark("PN", 96000)), ("deadly", _DEATH), ("bad", _FAULT)):
         (tmp_path / folder / mark("LO", 96010)).mkdir(parents=True)

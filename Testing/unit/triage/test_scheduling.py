@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dask_processes import wait_for_scheduler
 
 from BottleneckOODLib.errors import Cancelled, ModelError, StoreError
 from BottleneckOODLib.progress import CancelToken
@@ -167,6 +168,7 @@ def test_a_scheduler_that_is_gone_is_one_sentence(monkeypatch: pytest.MonkeyPatc
     command = [sys.executable, "-m", "distributed.cli.dask_scheduler", *words]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as scheduler:
         try:
+            wait_for_scheduler(tmp_path / "where.json")
             with distributed.Client(scheduler_file=str(tmp_path / "where.json"), timeout="300s") as client:
                 team = DaskWorkers(client, CancelToken())
                 assert team.room == 2
