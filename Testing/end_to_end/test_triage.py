@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -102,13 +103,13 @@ def test_a_killed_batch_goes_on_and_does_nothing_twice(words: Words, tmp_path: P
         for found in store.results():
             if found.folder:
                 Assessment.load(found.folder)
-    with sqlite3.connect(tmp_path / "t.db") as database:
+    with closing(sqlite3.connect(tmp_path / "t.db")) as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
 def rows(tmp_path: Path) -> int:
     try:
-        with sqlite3.connect(f"file:{tmp_path / 't.db'}?mode=ro", uri=True) as database:
+        with closing(sqlite3.connect(f"file:{tmp_path / 't.db'}?mode=ro", uri=True)) as database:
             return int(database.execute("SELECT count(*) FROM assessments").fetchone()[0])
     except sqlite3.Error:
         return 0
