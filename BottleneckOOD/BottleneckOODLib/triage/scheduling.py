@@ -19,6 +19,7 @@ _POLL_SECONDS = 0.2
 _COUNT_SECONDS = 5.0
 _ANSWER_WITHIN, _START_WITHIN = "8s", "120s"
 """How long another machine's scheduler may take to answer, and one that was just started on this one."""
+_NEVER = "1000 days"
 _LOST = "The Dask scheduler no longer answers; what was assessed is kept: start it and give the same command again."
 _NOT_STARTED = "The processes of this machine do not answer; try it again with fewer --workers."
 
@@ -188,6 +189,9 @@ def processes_here(n_workers: int) -> Any:
     environment = {"MALLOC_TRIM_THRESHOLD_": None, "OMP_NUM_THREADS": 1}
     # What it would warn of, such as a worker that is ended in its case, is told in our sentences.
     told = {"logging.distributed": "error"}
+    # Read when a worker dies, so it stands for as long as this process: by itself Dask looks 15 seconds later, and
+    # gives up for good a worker that is not back by then, or that is just beginning again after the next death.
+    dask.config.set({"distributed.deploy.lost-worker-timeout": _NEVER})
     with dask.config.set({"distributed.nanny.pre-spawn-environ": environment, **told}):
         return LocalCluster(
             n_workers=n_workers,

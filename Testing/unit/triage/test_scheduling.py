@@ -83,6 +83,26 @@ def test_a_process_has_one_thread_and_the_allocator_of_this_one(a_client: Any) -
     assert environment.get("MALLOC_TRIM_THRESHOLD_") == os.environ.get("MALLOC_TRIM_THRESHOLD_")
 
 
+def test_a_worker_that_died_is_waited_for_however_long_it_takes_to_come_back(a_cluster: Any, a_client: Any) -> None:
+    import asyncio
+
+    a_client.wait_for_workers(1, timeout=300)
+    delays: list[float] = []
+
+    async def lose(address: str) -> None:
+        loop = asyncio.get_running_loop()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(loop, "call_later", lambda delay, _look: delays.append(delay))
+            # What the cluster does when its scheduler tells that a worker is gone.
+            a_cluster._update_worker_status("remove", address)
+        a_cluster.scheduler_info["workers"].update(known)
+
+    known = dict(a_cluster.scheduler_info["workers"])
+    a_cluster.sync(lose, next(iter(known)))
+    assert len(delays) == 1
+    assert delays[0] > 24 * 3600
+
+
 def test_workers_that_come_later_get_jobs(a_cluster: Any, a_client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scheduling, "_COUNT_SECONDS", 0.0)
     team = DaskWorkers(a_client, CancelToken())
