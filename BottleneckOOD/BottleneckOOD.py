@@ -126,6 +126,8 @@ class BottleneckOODWidget(ScriptedLoadableModuleWidget):
     def cleanup(self):
         """The module is closed for good."""
         if self.panel is not None:
+            # The application would hold every panel that a reload has replaced.
+            slicer.app.disconnect("aboutToQuit()", self.cleanup)
             self.panel.close()
             # A reload only hides the widgets: those of before must not go on choosing volumes.
             self.ui.volumeSelector.blockSignals(True)

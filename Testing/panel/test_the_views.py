@@ -85,6 +85,13 @@ def test_after_a_reload_the_old_panel_is_deaf_and_the_new_one_open(a_panel: Any,
     assert "Very unusual" in corner_words()
 
 
+def test_after_a_reload_the_application_holds_the_new_panel_alone(a_panel: Any, the_application: Any) -> None:
+    a_panel.onReload()
+    connections = the_application.application.__dict__["_connections"]
+    held = [receiver.__self__ for signature, receiver, _ in connections if signature == "aboutToQuit()"]
+    assert held == [slicer.modules.BottleneckOODWidget]
+
+
 class TestMap:
     def test_every_click_shows_the_case_that_was_clicked(self, a_panel: Any, a_shown_case: Any) -> None:
         a_panel.ui.layoutButton.click()
