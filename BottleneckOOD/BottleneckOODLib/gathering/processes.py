@@ -78,8 +78,9 @@ def _result(future: Future[GatheredCase | LeftOutCase], cancel: CancelToken) -> 
         try:
             return future.result(timeout=_LOOK_SECONDS)
         except NotYet:
+            # Done since, or too late in its own work: asked again it tells which.
             if future.done():
-                raise
+                return future.result()
 
 
 class _SharedToken(CancelToken):
