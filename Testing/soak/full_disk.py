@@ -113,7 +113,11 @@ def small_file_system(folder: Path, *options: str) -> Iterator[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     wanted = ",".join((f"size={_FILE_SYSTEM}", "mode=777", *options))
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", wanted, "tmpfs", folder], check=False, capture_output=True)
+    try:
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", wanted, "tmpfs", folder], check=False, capture_output=True)
+    except FileNotFoundError:
+        message = "there is no program to mount with"
+        raise PermissionError(message) from None
     if done.returncode != 0:
         raise PermissionError(done.stderr.decode(errors="replace").strip())
     try:

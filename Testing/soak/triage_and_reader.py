@@ -33,6 +33,7 @@ def run(
 ) -> Tally:
     """Triage ``cases`` generated scans and those of ``data``, killed ``kills`` times, while a reader decides."""
     tally = Tally("triage killed while a reader decides", ("lost", "doubled", "torn", "queue differs", "refused"))
+    tally.counts["reader killed"] = 0
     tiny_cases.write_bodies(work / "scans", cases, 2000)
     sources = [work / "scans", *([data] if data is not None else [])]
     (work / "list.txt").write_text("".join(f"{source}\n" for source in sources), encoding="utf-8")
@@ -44,13 +45,14 @@ def run(
     draw = random.Random(seed)
     reading = Running(reader, work / "reader.log")
     reader_dies = time.monotonic() + draw.uniform(0.5, 4.0)
-    last = False
+    last, missed = False, 0
     while not last:
         last = tally.times == kills
         running = Running(batch, work / "triage.log")
         # A moment after its start, or after some further cases; the last one is left to end.
         wanted = min(cases, _rows(store) + draw.uniform(0, 2) * cases / max(kills, 1))
-        dies = time.monotonic() + draw.uniform(0.1, 2.0)
+        # On a quick machine a batch that has little left to do would have ended before; the next is killed sooner.
+        dies = time.monotonic() + draw.uniform(0.1, 2.0) * 0.5**missed
         while not running.ended:
             if not last and time.monotonic() > dies and _rows(store) >= wanted:
                 running.kill()
@@ -63,6 +65,7 @@ def run(
                 reading = Running(reader, work / "reader.log")
                 reader_dies = time.monotonic() + draw.uniform(0.5, 4.0)
             time.sleep(_LOOK_S)
+        missed += running.code is not None
         if running.code not in (0, None):
             tally.found("refused", (work / "triage.log").read_text(errors="replace")[-300:])
     ended.touch()
@@ -77,7 +80,7 @@ def _judge(tally: Tally, store: Path, journal: Path) -> None:
     if not store_is_sound(store):
         tally.found("torn", "integrity_check")
     promised, there = acknowledged(journal), decided(store)
-    tally.counts["decisions acknowledged"] = len(promised)
+    tally.counts["decisions"], tally.counts["decisions acknowledged"] = len(there), len(promised)
     for case in set(promised) - {case for case, _ in there}:
         tally.found("lost", f"the decision on {case}")
     for case in {case for case, _ in there if there.count((case, READER)) > 1}:
