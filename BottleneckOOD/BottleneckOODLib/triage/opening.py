@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from BottleneckOODLib.triage.store_file import file_of_store
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_SECONDS = 60
+_LOOK_SECONDS = 0.01
 _NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "afs", "fuse.sshfs", "9p", "ceph", "lustre"}
 _REMOTE_DRIVE = 4
 _LOCK_NUMBER = 7_205_831
@@ -53,7 +56,7 @@ def open_engine(store: str, patience_s: float | None = None) -> Engine:
         message = "The driver for this database is missing; install it with: pip install bottleneck-ood[scale]"
         raise DependencyError(message) from None
     if url.get_backend_name() == "sqlite":
-        _set_up_sqlite(engine, url)
+        _set_up_sqlite(engine, url, patience_s)
     try:
         _migrate(engine)
     except DATABASE_FAILURES as error:
@@ -152,7 +155,21 @@ def _server_patience(seconds: float) -> dict[str, Any]:
     return {"connect_args": {"connect_timeout": max(2, round(seconds)), "options": waits}, "pool_timeout": seconds}
 
 
-def _set_up_sqlite(engine: Engine, url: URL) -> None:
+def _set_journal(cursor: Any, log: str, patience_s: float) -> None:
+    """Two who open a new store at once: SQLite refuses one of them this change at once, whatever its time limit."""
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            cursor.execute(f"PRAGMA journal_mode={log}")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(_LOOK_SECONDS)
+        else:
+            return
+
+
+def _set_up_sqlite(engine: Engine, url: URL, patience_s: float | None) -> None:
     on_network = is_on_network_drive(Path(str(url.database)))
     log = "DELETE" if on_network else "WAL"
     file = _OpenedFile(Path(str(url.database)), by_number=not on_network)
@@ -168,7 +185,8 @@ def _set_up_sqlite(engine: Engine, url: URL) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
         try:
-            for pragma in (f"journal_mode={log}", "synchronous=FULL", "foreign_keys=ON"):
+            _set_journal(cursor, log, _BUSY_SECONDS if patience_s is None else patience_s)
+            for pragma in ("synchronous=FULL", "foreign_keys=ON"):
                 cursor.execute(f"PRAGMA {pragma}")
         except Exception:
             # The pool does not know it yet, and nobody else would let go of the file.

@@ -103,6 +103,17 @@ def test_a_new_store_can_be_opened_by_several_programs_at_once(tmp_path: Path) -
     assert pragma(tmp_path / "a.db", "integrity_check") == "ok"
 
 
+def test_who_opens_a_new_store_waits_for_who_is_just_making_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite itself waits for no other program when it is asked for a write-ahead log."""
+    with closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="locked"):
+            open_engine(str(tmp_path / "a.db"), patience_s=0)
+        monkeypatch.setattr(opening.time, "sleep", lambda _: other.rollback())
+        assert pragma(tmp_path / "a.db", "journal_mode") == "wal"
+        assert not other.in_transaction
+
+
 def test_a_store_whose_tables_are_no_text_is_damaged_and_said_so(tmp_path: Path) -> None:
     store = tmp_path / "a.db"
     open_engine(str(store)).dispose()
