@@ -111,6 +111,17 @@ def test_a_file_that_makes_the_library_crash_is_one_sentence(
     assert reader.read(a_ct_file).voxels.size
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="limits are told on Linux alone")
+def test_a_reader_that_crashes_leaves_no_copy_of_its_memory() -> None:
+    with ReadingProcess() as reader:
+        assert reader._ready_child()
+        (told,) = [
+            line.split()[4:6] for line in Path(f"/proc/{child_of(reader)}/limits").read_text().splitlines()
+            if line.startswith("Max core file size")
+        ]  # fmt: skip
+    assert set(told) <= {"0", "1"}
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="the reader is held by a signal")
 def test_a_file_that_takes_too_long_is_one_sentence(a_ct_file: Path) -> None:
     with ReadingProcess(least_seconds=0.2) as reader:
@@ -183,7 +194,7 @@ def test_it_ends_with_who_started_it_and_leaves_nothing(tmp_path: Path) -> None:
         "print(reader._child._process.pid, os.listdir(sys.argv[1]), flush=True)\nos._exit(0)"
     )
     told = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True, timeout=120,
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True, timeout=500,
         env={**os.environ, "TMPDIR": str(tmp_path), "TEMP": str(tmp_path), "TMP": str(tmp_path)},
     )  # fmt: skip
     child, _, folders = told.stdout.partition(" ")
