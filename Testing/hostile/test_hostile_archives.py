@@ -35,6 +35,10 @@ KINDS = {
 }  # fmt: skip
 
 
+# A machine may have a folder of the second name itself.
+OUTSIDE = (Path("/etc/passwd"), Path("/out"))
+
+
 def archive_of(*entries: tuple[str | zipfile.ZipInfo, bytes], packed: int = zipfile.ZIP_DEFLATED) -> bytes:
     made = io.BytesIO()
     with warnings.catch_warnings(), zipfile.ZipFile(made, "w", packed) as archive:
@@ -128,7 +132,7 @@ def test_nothing_is_written_outside(tmp_path: Path, name: str, monkeypatch: pyte
     target.mkdir(parents=True)
     archive = tmp_path / "model.zip"
     archive.write_bytes(ARCHIVES[name])
-    before = Path("/etc/passwd").stat().st_mtime_ns if Path("/etc/passwd").exists() else 0
+    before = [path.stat().st_mtime_ns if path.exists() else 0 for path in OUTSIDE]
     sentence = "Unpacked."
     try:
         extracted(archive, target)
@@ -142,8 +146,7 @@ def test_nothing_is_written_outside(tmp_path: Path, name: str, monkeypatch: pyte
     assert all(target in path.parents for path in written)
     assert not any(path.is_symlink() or not (path.is_file() or path.is_dir()) for path in written)
     assert sum(path.stat().st_size for path in written if path.is_file()) < 60_000_000
-    assert not Path("/out").exists()
-    assert (Path("/etc/passwd").stat().st_mtime_ns if Path("/etc/passwd").exists() else 0) == before
+    assert [path.stat().st_mtime_ns if path.exists() else 0 for path in OUTSIDE] == before
 
 
 def test_a_sound_archive_is_unpacked(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def as_in_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def in_a_process(code: str, *words: object) -> None:
-    subprocess.run([sys.executable, "-c", code, *map(str, words)], check=False, timeout=60)
+    subprocess.run([sys.executable, "-c", code, *map(str, words)], check=False, timeout=500)
 
 
 def test_what_a_killed_run_left_goes_with_the_next_one(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ HEAVY = ("torch", "monai", "sklearn", "faiss", "umap", "slicer", "vtk", "matplot
 
 def in_a_fresh_interpreter(code: str) -> str:
     result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=LIBRARY.parent, timeout=120
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=LIBRARY.parent, timeout=500
     )
     return result.stdout
 

@@ -122,7 +122,10 @@ def test_stopping_at_twenty_random_moments(
     a_client.assess(a_larger_volume, "after all", **small_model)
     done = until(a_client)[-1]
     assert isinstance(done, Done)
-    assert done.assessment.segmentation == expected.assessment.segmentation
+    mask, expected_mask = done.assessment.segmentation, expected.assessment.segmentation
+    assert mask is not None
+    assert expected_mask is not None
+    assert np.mean(mask.labels == expected_mask.labels) > 0.999
     assert done.assessment.p_value == expected.assessment.p_value
 
 
