@@ -221,8 +221,10 @@ class BottleneckOODTest(ScriptedLoadableModuleTest):
         if not self.can_run_the_model():
             return
         node = self.a_sample(1)
-        slicer.util.selectModule("BottleneckOOD")
-        widget = slicer.modules.BottleneckOODWidget
+        # An application without its main window has no selector of modules; the panel is there all the same.
+        if slicer.util.mainWindow() is not None:
+            slicer.util.selectModule("BottleneckOOD")
+        widget = slicer.util.getModule("BottleneckOOD").widgetRepresentation().self()
         widget.ui.volumeSelector.setCurrentNode(node)
         # A file of this kind does not say what made the image, so the panel asks.
         widget.ui.modalitySelector.currentIndex = widget.ui.modalitySelector.findData("CT")

@@ -25,7 +25,7 @@ Slicer/Slicer Base/QTCore/qSlicerAbstractCoreModule.h
 Slicer/Slicer Base/QTGUI/qSlicerScriptedLoadableModule.h
     qSlicerScriptedLoadableModule: title categories dependencies contributors helpText acknowledgementText
 Slicer/Slicer Base/QTGUI/qSlicerScriptedLoadableModuleWidget.h
-    qSlicerScriptedLoadableModuleWidget: reload
+    qSlicerScriptedLoadableModuleWidget: reload self
 Slicer/Slicer Libs/MRML/Widgets/qMRMLWidget.h
     qMRMLWidget: setMRMLScene mrmlSceneChanged(vtkMRMLScene*)
 Slicer/Slicer Libs/MRML/Widgets/qMRMLNodeComboBox.h
@@ -73,7 +73,9 @@ commontk/CTK Libs/Widgets/ctkCollapsibleButton.h
 commontk/CTK Libs/Widgets/ctkSliderWidget.h
     ctkSliderWidget: minimum maximum singleStep decimals value setValue valueChanged
 commontk/CTK Libs/Widgets/ctkPathLineEdit.h
-    ctkPathLineEdit: currentPath
+    ctkPathLineEdit: Dirs currentPath filters browse
+    ctk: ctkPathLineEdit
+    ctk.ctkPathLineEdit: Dirs
 commontk/CTK Libs/Widgets/ctkMessageBox.h
     ctk: ctkMessageBox
 commontk/CTK Libs/DICOM/Core/ctkDICOMDatabase.h
@@ -109,6 +111,8 @@ shortcuts act that have the same keys in one window."""
 
 NOT_CALLED_BY_THE_MODULE: dict[str, str] = {
     # The wheel's own functions, which the module or Slicer's reloading calls, reach for these.
+    # A person presses its button.
+    "ctkPathLineEdit.browse": "test_reference_panel.py",
     "qSlicerMainWindow.moduleSelector": "slicer.util.moduleSelector",
     "qSlicerModuleSelectorToolBar.selectModule": "slicer.util.selectModule",
     "ctk.ctkMessageBox": "slicer.util.messageBox",

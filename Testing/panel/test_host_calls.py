@@ -166,7 +166,8 @@ def is_used(name: str, calls: Calls) -> bool:
     """Whether the module's files name an entry of the list, at its own place where that can be told from the source."""
     owner, member = name.rpartition(".")[0], member_of(name)
     signatures = {*calls.signatures, *(signature.partition("(")[0] for signature in calls.signatures)}
-    if member in signatures:
+    # What a class of CTK itself has is asked of it by the name of its module.
+    if member in signatures or f"ctk.{name}" in calls.dotted:
         return True
     # The database is asked for by ``getattr``, its members are those of an object.
     roots = {kind: path for path, kind in ROOT_OBJECTS.items() if kind != "ctkDICOMDatabase"}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from panel_session import PanelSession
+from qt_harness.host import Host
 
 from BottleneckOODLib.worker.client import Built, Failed
 from BottleneckOODLib.worker.protocol import Working
@@ -87,3 +88,14 @@ def test_the_result_on_the_panel_stays_while_it_is_built(a_build: PanelSession) 
     a_build.hear(Failed("It failed; build the reference again."))
     assert a_build.ui.wordLabel.text() == "Very unusual"
     assert a_build.ui.referenceNote.text() == "It failed; build the reference again."
+
+
+def test_browsing_for_the_cases_chooses_a_folder(
+    a_session: PanelSession, the_application: Host, tmp_path: Path
+) -> None:
+    """A dialog for files has no way to choose the folder that they lie in."""
+    the_application.answers.append(str(tmp_path))
+    a_session.ui.casesEdit.browse()
+    assert [asked.title for asked in the_application.asked] == ["Select a directory..."]
+    press(a_session, "mine")
+    assert a_session.runner.built[0][0] == tmp_path

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import ctk
+
 from BottleneckOODLib.panel.panel_state import PanelState
 from BottleneckOODLib.panel.view_model import PanelViewModel
 
@@ -19,6 +21,8 @@ class ReferenceSection:
     def __init__(self, ui: Any, view_model: PanelViewModel) -> None:
         self._ui = ui
         self._view_model = view_model
+        # With files among its kinds its browse button would offer nothing but files; a table's path can be typed.
+        ui.casesEdit.filters = ctk.ctkPathLineEdit.Dirs
         ui.buildButton.connect("clicked()", self._build)
 
     def draw(self, state: PanelState) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from PySide6 import QtCore, QtGui, QtWidgets
@@ -175,7 +176,9 @@ class ctkSliderWidget(QtWidgets.QWidget, metaclass=PythonQtType):
 
 
 class ctkPathLineEdit(QtWidgets.QWidget, metaclass=PythonQtType):
-    """A path; the button to browse for it is drawn and does nothing."""
+    """A path, and a button to browse for it: for a folder only where files are no kind that it takes."""
+
+    Dirs, _FILES = 0x001, 0x002  # of QDir.Filter
 
     def __init__(self, *arguments: Any) -> None:
         parent = next((one for one in arguments if isinstance(one, QtWidgets.QWidget)), None)
@@ -185,12 +188,25 @@ class ctkPathLineEdit(QtWidgets.QWidget, metaclass=PythonQtType):
         self._combo.setMinimumContentsLength(15)
         browse = QtWidgets.QToolButton(self)
         browse.setText("...")
+        browse.clicked.connect(self.browse)
         row = QtWidgets.QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self._combo, 1)
         row.addWidget(browse)
         self.setFocusProxy(self._combo)
 
+    @QtCore.Slot()
+    def browse(self) -> None:
+        """Ask for a path, as the button does."""
+        dialogs = sys.modules["qt"].QFileDialog
+        if self.filters & self._FILES:
+            chosen = dialogs.getOpenFileName(self, "Open a file")
+        else:
+            chosen = dialogs.getExistingDirectory(self, "Select a directory...")
+        if chosen:
+            self.currentPath = chosen
+
+    filters = plain_property(int, "filters", Dirs | _FILES)
     currentPath = QtCore.Property(
         str, lambda self: self._combo.currentText(), lambda self, path: self._combo.setEditText(path)
     )

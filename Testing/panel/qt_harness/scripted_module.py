@@ -60,6 +60,10 @@ class qSlicerScriptedLoadableModuleWidget(qMRMLWidget):
         QtWidgets.QVBoxLayout(self)
         self.setMRMLScene(slicer.mrmlScene)
 
+    def self(self) -> Any:
+        """The Python object; a function of the real one, by this name."""
+        return self._python
+
     def reload(self) -> None:
         """Make the Python object anew from the module that is in ``sys.modules``."""
         kind = getattr(sys.modules[self._module_name], f"{self._module_name}Widget")
