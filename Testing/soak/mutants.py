@@ -102,6 +102,14 @@ SUITES = {
         _named("reference/test_rechoosing robustness/test_judging", "Testing/unit/{}.py"),
         None,
     ),
+    "prepared": Suite(
+        _named("preprocessing intensity", "model/{}.py"),
+        _named(
+            "preprocessing preprocessing_at_the_limits intensity intensity_at_the_limits",
+            "Testing/unit/model/test_{}.py",
+        ),
+        None,
+    ),
     "placed": Suite(
         _named("restoring organ", "model/{}.py"),
         _named("test_restoring test_way_back test_preprocessing test_organ", "Testing/unit/model/{}.py"),
