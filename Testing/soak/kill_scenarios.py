@@ -18,6 +18,7 @@ import tiny_cases
 import torch
 from forked import command
 from scripted_reader import acknowledged, decided, read_on
+from small_model import NETWORK
 from whole import Torn, assessment_facts, digest, reference_facts, store_is_sound, strays
 
 from BottleneckOODLib.assessment.assessment import Assessment
@@ -327,9 +328,9 @@ class ModelAdd(Scenario):
     def prepare(self) -> None:
         self.scans.mkdir(parents=True)
         torch.manual_seed(5)
-        network = build_network("unet", tiny_cases.NETWORK)
+        network = build_network("unet", NETWORK)
         safetensors.torch.save_file(network.state_dict(), self.scans / "weights.safetensors")
-        (self.scans / "network.json").write_text(json.dumps(tiny_cases.NETWORK), encoding="utf-8")
+        (self.scans / "network.json").write_text(json.dumps(NETWORK), encoding="utf-8")
         self.folder = self.work / "mine"
 
     def words(self, *, again: bool) -> Words:

@@ -9,7 +9,7 @@ import numpy as np
 import safetensors.torch
 import torch
 
-_ARGUMENTS = {
+NETWORK = {
     "spatial_dims": 3,
     "in_channels": 1,
     "out_channels": 2,
@@ -27,7 +27,7 @@ def small_model(folder: Path, modality: str, resampling: str) -> Path:
     folder.mkdir(parents=True)
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    network = build_network("unet", _ARGUMENTS)
+    network = build_network("unet", NETWORK)
     weights = folder / "weights.safetensors"
     safetensors.torch.save_file({name: value.contiguous() for name, value in network.state_dict().items()}, weights)
     intensity = {"clip": [-200.0, 300.0], "scale": [0.0, 1.0]}
@@ -37,7 +37,7 @@ def small_model(folder: Path, modality: str, resampling: str) -> Path:
         "licence": "Apache-2.0",
         "intended_use": "Tests.",
         "modality": modality,
-        "network": {"type": "unet", "arguments": _ARGUMENTS},
+        "network": {"type": "unet", "arguments": NETWORK},
         "preprocessing": {
             "orientation": "LPS",
             "spacing_mm": [12.0, 12.0, 12.0],

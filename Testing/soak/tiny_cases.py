@@ -11,19 +11,12 @@ import safetensors.torch
 import SimpleITK as sitk
 import torch
 from forked import command
+from small_model import NETWORK
 
 from BottleneckOODLib.imaging.volume import Geometry, Volume, to_sitk
 from BottleneckOODLib.model.model_folder import ModelFolder, write_model_folder
 from BottleneckOODLib.model.networks import bottleneck_layer, build_network
 
-NETWORK = {
-    "spatial_dims": 3,
-    "in_channels": 1,
-    "out_channels": 2,
-    "channels": [4, 8, 16],
-    "strides": [2, 2],
-    "num_res_units": 1,
-}
 SPACING_MM = 12.0
 
 

@@ -237,6 +237,13 @@ def a_terminal() -> Iterator[tuple[int, int]]:
     os.close(ours)
 
 
+def begun_in(terminal: int, store: str, repository: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*COMMAND, "--store", store],
+        stdin=terminal, stdout=terminal, stderr=subprocess.STDOUT, cwd=repository / "BottleneckOOD",
+    )  # fmt: skip
+
+
 def read_until(descriptor: int, wanted: str, told: list[str]) -> None:
     deadline = time.monotonic() + 300
     while wanted not in told[0]:
@@ -255,10 +262,7 @@ def test_in_a_terminal_a_key_works_without_enter_and_a_note_with_it(
 
     ours, theirs = a_terminal
     before = termios.tcgetattr(theirs)
-    process = subprocess.Popen(
-        [*COMMAND, "--store", a_store_of_cases],
-        stdin=theirs, stdout=theirs, stderr=subprocess.STDOUT, cwd=repository / "BottleneckOOD",
-    )  # fmt: skip
+    process = begun_in(theirs, a_store_of_cases, repository)
     told = [""]
     try:
         for wanted, keys in [
@@ -290,10 +294,7 @@ def test_interrupting_in_a_terminal_gives_the_case_back_and_the_terminal_as_it_w
 
     ours, theirs = a_terminal
     before = termios.tcgetattr(theirs)
-    process = subprocess.Popen(
-        [*COMMAND, "--store", a_store_of_cases],
-        stdin=theirs, stdout=theirs, stderr=subprocess.STDOUT, cwd=repository / "BottleneckOOD",
-    )  # fmt: skip
+    process = begun_in(theirs, a_store_of_cases, repository)
     told = [""]
     try:
         read_until(ours, "q end", told)
