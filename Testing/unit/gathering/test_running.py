@@ -140,7 +140,8 @@ def test_several_processes_give_what_one_gives_in_the_same_order_and_stop_when_t
     cancel.cancel()
     with pytest.raises(Cancelled):
         next(running)
-    assert 8 <= len(list((tmp_path / "kept").glob("*.safetensors"))) < 24
+    different_images = len({row.image for row in together if isinstance(row, GatheredCase)})
+    assert different_images <= len(list((tmp_path / "kept").glob("*.safetensors"))) < 24
     assert_same_rows(measured(cases[:9], plan()), together, measured_anew=True)
     assert set(left_out(together)) == {"case-02", "case-04"}
     fractions = [report.fraction for report in told]
