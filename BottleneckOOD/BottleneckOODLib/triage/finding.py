@@ -118,8 +118,10 @@ def image_at(place: Place, content: str) -> Candidate:
         InputError: It is gone, or it is another one by now.
     """
     path = Path(place.path)
-    if not path.exists():
-        message = f"The image {path} is not there any more; put it back, or run triage where it lies now."
+    if _mode_of(path) is None:
+        message = (
+            f"The image {path} is not there any more, or cannot be reached; put it back, or run triage where it lies now."
+        )
         raise InputError(message)
     for candidate in _candidates(path):
         now = candidate.place().salted(place.salt)
@@ -195,9 +197,10 @@ def candidate_at(place: Place) -> Candidate | None:
 
 
 def _candidates(path: Path) -> Iterator[Candidate]:
-    found = _series_of(path) if path.is_dir() else [_of_file(path)] if path.is_file() else []
+    mode = _mode_of(path) or 0
+    found = _series_of(path) if stat.S_ISDIR(mode) else [_of_file(path)] if stat.S_ISREG(mode) else []
     yield from (item for item in found if isinstance(item, Candidate))
-    if path.is_dir() and has_few_files(path):
+    if stat.S_ISDIR(mode) and has_few_files(path):
         yield from (item for item in _in_tree(path) if isinstance(item, Candidate) and item.folders)
 
 
@@ -251,12 +254,12 @@ def _by_folders(root: Path) -> Iterator[Candidate | PassedOver]:
             yield PassedOver(folder, "it is the folder of an earlier result")
             continue
         for name in folders:
-            if (folder / name).is_symlink():
+            if _is_link(folder / name):
                 # It may lead back to where it lies.
                 yield PassedOver(folder / name, "it is a link to a folder, which is not followed")
         yield from _in_folder(folder, sorted(name for name in names if not name.startswith(".")))
     for error in closed:
-        yield PassedOver(Path(os.fsdecode(error.filename or root)), f"the folder cannot be read ({error.strerror})")
+        yield PassedOver(Path(os.fsdecode(error.filename or root)), _closed(error))
 
 
 def _in_folder(folder: Path, names: list[str]) -> Iterator[Candidate | PassedOver]:
@@ -266,7 +269,9 @@ def _in_folder(folder: Path, names: list[str]) -> Iterator[Candidate | PassedOve
             yield PassedOver(folder / name, "it is a segmentation")
         elif not name.lower().endswith(IMAGE_SUFFIXES):
             others.append(name)
-        elif (folder / name).exists() and not (folder / name).is_file():
+        elif (mode := _mode_of(folder / name)) is None:
+            yield PassedOver(folder / name, "it cannot be read; check that it is there and its permissions")
+        elif not stat.S_ISREG(mode):
             # A pipe would be waited for without end.
             yield PassedOver(folder / name, "it is no file but a pipe or a device")
         else:
@@ -280,6 +285,9 @@ def _series_of(folder: Path) -> Iterator[Candidate | PassedOver]:
         found, _ = list_series(folder)
     except InputError as error:
         yield PassedOver(folder, str(error))
+        return
+    except OSError as error:
+        yield PassedOver(folder, _closed(error))
         return
     for series in found:
         part = part_of(folder, series)
@@ -307,12 +315,10 @@ def _in_list(source: Path) -> Iterator[Candidate | PassedOver]:
         message = f"The list {source.name} names no image; give a CSV with a column image, or a path a line."
         raise InputError(message)
     for path in paths:
-        try:
-            mode = path.stat().st_mode
-        except (OSError, ValueError):
+        mode = _mode_of(path)
+        if mode is None:
             yield PassedOver(path, "it does not exist")
-            continue
-        if stat.S_ISDIR(mode):
+        elif stat.S_ISDIR(mode):
             yield from _in_tree(path)
         elif stat.S_ISREG(mode):
             yield _of_file(path)
@@ -327,6 +333,22 @@ def _of_file(path: Path) -> Candidate:
         # Told when the case is read.
         data = None
     return Candidate(path, (path,) if data is None else (path, data), None, case_id_of(path))
+
+
+def _mode_of(path: Path) -> int | None:
+    """What kind of thing lies there; None for nothing, and where that cannot be looked at."""
+    try:
+        return path.stat().st_mode
+    except (OSError, ValueError):
+        return None
+
+
+def _is_link(path: Path) -> bool:
+    try:
+        return path.is_symlink()
+    except OSError:
+        # Told when it is looked into.
+        return False
 
 
 def _is_dicom(path: Path) -> bool:
@@ -347,6 +369,10 @@ def _as_text(path: Path) -> str:
 def _hashed(where: str, series: str) -> str:
     """A series' UID names a study; what is kept, salted by the store, only tells two series of one folder apart."""
     return hashlib.sha256(f"{where}\0{series}".encode()).hexdigest()
+
+
+def _closed(error: OSError) -> str:
+    return f"the folder cannot be read ({error.strerror})"
 
 
 def _gone(file: Path) -> str:

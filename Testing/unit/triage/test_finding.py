@@ -13,7 +13,8 @@ import pytest
 from BottleneckOODLib.errors import InputError
 from BottleneckOODLib.imaging.hidden_names import under_another_name, without_names
 from BottleneckOODLib.imaging.reading import read_volume
-from BottleneckOODLib.triage.finding import Candidate, Names, PassedOver, find_volumes
+from BottleneckOODLib.triage.finding import Candidate, Names, PassedOver, candidate_at, find_volumes, image_at
+from BottleneckOODLib.triage.place import Place
 
 WriteScan = Callable[..., Path]
 WriteSlices = Callable[..., np.ndarray]
@@ -69,6 +70,34 @@ def test_what_cannot_be_looked_into_is_told(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_folder_whose_entries_are_closed_costs_itself_alone(
+    write_scan: WriteScan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that may be listed, but not entered; or a drive that goes away."""
+    write_scan("ct.nii.gz")
+    lost = write_scan("closed/lost.nii.gz")
+    write_scan("closed/below/deep.nii.gz")
+    (tmp_path / "scans" / "closed" / "IM1").write_bytes(b"\0" * 128 + b"DICM")
+    stat = Path.stat
+
+    def refusing(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if path.parent.name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(Path, "stat", refusing)
+    candidates, reasons = sorted_out(tmp_path / "scans")
+    assert "ct" in [c.name for c in candidates]
+    assert "lost" not in [c.name for c in candidates]
+    assert reasons == {"lost.nii.gz": "it cannot be read; check that it is there and its permissions"}
+    place = Place(str(lost), "", "1")
+    assert candidate_at(place) is None
+    with pytest.raises(InputError, match=r"lost\.nii\.gz is not there any more, or cannot be reached; put it back"):
+        image_at(place, "ab")
+    place = Place(str(lost.parent), "", "1")
+    assert candidate_at(place) is None
+
+
 def test_a_link_to_a_folder_is_not_followed_and_told(write_scan: WriteScan, tmp_path: Path) -> None:
     write_scan("ct.nii.gz")
     (tmp_path / "scans" / "again").symlink_to(tmp_path / "scans")
