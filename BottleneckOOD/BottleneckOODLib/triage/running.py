@@ -10,7 +10,6 @@ from pathlib import Path
 
 from BottleneckOODLib.assessment.record import parse_record
 from BottleneckOODLib.errors import InputError
-from BottleneckOODLib.imaging.hidden_names import without_names
 from BottleneckOODLib.progress import CancelToken, ProgressCallback, ProgressReporter
 from BottleneckOODLib.temporaries import clear_abandoned
 from BottleneckOODLib.triage.finding import Candidate, PassedOver
@@ -25,6 +24,8 @@ _LOST = "The program was ended several times while it worked on this case (out o
 _LOST_ONCE = f"{_LOST}; it is tried once more when triage is run again."
 _TRIED_AGAIN = "It is tried once more when triage is run again."
 _LOST_TWICE = f"{_LOST}, and again when it was tried once more; crop it."
+# Names no file: one that went away cannot be looked up among the names that are not to be told.
+_NOT_READ = "a file of it cannot be read; check that it is there and its permissions"
 _CHANGED = "it changed or went away while it was assessed, so nothing was kept; run triage again"
 
 
@@ -110,7 +111,7 @@ def run_batch(
             try:
                 case_id, where = _case_of(store, item)
             except InputError as error:
-                reason = str(error) if item.name else without_names(str(error), item.source, "(its name)")
+                reason = str(error) if item.name else _NOT_READ
                 summary.passed_over.append(PassedOver(item.path, reason, named=bool(item.name)))
                 finished += 1
                 continue

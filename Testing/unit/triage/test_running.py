@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from BottleneckOODLib.assessment.record import record_text
 from BottleneckOODLib.errors import Cancelled, OutputError
 from BottleneckOODLib.progress import CancelToken, Progress
 from BottleneckOODLib.triage import running
-from BottleneckOODLib.triage.finding import find_volumes
+from BottleneckOODLib.triage.finding import Candidate, find_volumes
 from BottleneckOODLib.triage.judging import Done, Job, Judge
 from BottleneckOODLib.triage.running import Summary, run_batch
 from BottleneckOODLib.triage.scheduling import Workers
@@ -118,6 +118,20 @@ def test_a_bad_case_has_its_reason_and_the_others_are_done(
     assert (summary.assessed, summary.unreadable) == (2, [f"b: {bad}"])
     assert Worklist(a_store).page()[0].case_id == "b"
     assert run().known == 3
+
+
+def test_a_file_that_went_away_is_not_named_where_no_case_is(
+    a_store: Store, a_team: Team, write_scan: WriteScan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "fingerprint_of", lambda _judge: "f" * 64)
+    slices = tuple(write_scan(f"study/Doe-{number}.nrrd", number) for number in range(3))
+    found = [Candidate(slices[0].parent, slices, None, "")]
+    slices[1].unlink()
+    summary = run_batch(a_store, found, tmp_path / "out", Judge(), workers=nullcontext(a_team))
+    assert a_team.jobs == []
+    assert [item.reason for item in summary.passed_over] == [
+        "a file of it cannot be read; check that it is there and its permissions"
+    ]
 
 
 def test_a_label_map_is_passed_over_and_does_not_wait_for_a_reader(
