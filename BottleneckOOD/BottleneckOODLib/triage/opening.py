@@ -119,7 +119,8 @@ def file_system_of(path: Path, mounts: str) -> str:
 
 
 def _url_of(store: str) -> URL:
-    file = None if "://" in store else file_of_store(store)
+    # Before SQLAlchemy's own reading of ``sqlite:///PATH``, which takes a % in a path for the code of another letter.
+    file = file_of_store(store)
     if file is not None:
         return URL.create("sqlite", database=str(file))
     try:

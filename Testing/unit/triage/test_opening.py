@@ -15,6 +15,7 @@ from sqlalchemy import text
 from BottleneckOODLib.errors import StoreError
 from BottleneckOODLib.triage import opening
 from BottleneckOODLib.triage.opening import file_system_of, open_engine
+from BottleneckOODLib.triage.store_file import file_of_store
 
 MOUNTS = """\
 /dev/a / ext4 rw 0 0
@@ -82,6 +83,17 @@ def test_what_is_no_store_is_a_sentence(tmp_path: Path) -> None:
         assert "secret" not in str(caught.value)
         assert "\n" not in str(caught.value)
     assert (tmp_path / "x.db").read_bytes() == b"this is no database " * 500
+
+
+def test_a_url_of_a_file_names_the_path_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    for store in (f"sqlite:///{tmp_path}/a%41.db", "sqlite:///~/home.db"):
+        open_engine(store).dispose()
+        file = file_of_store(store)
+        assert file is not None
+        assert file.is_file()
+    assert sorted(path.name for path in tmp_path.glob("*.db")) == ["a%41.db", "home.db"]
 
 
 def test_a_database_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
