@@ -271,6 +271,20 @@ def test_a_reader_needs_a_name(a_store: Store, reader: str) -> None:
         Worklist(a_store).claim_next(reader)
 
 
+def test_bytes_that_are_no_text_are_refused_by_a_sentence(a_store: Store, an_assessment: Assessment) -> None:
+    """As a terminal hands over what it cannot decode."""
+    a_store.note_case("a" * 64, "a", Place("a", "", "1"))
+    for ask in (
+        lambda: Worklist(a_store).claim_next("A\udcff"),
+        lambda: Worklist(a_store).show("a\udcff", "Ann"),
+        lambda: Worklist(a_store).page(Wish(search="\udcff")),
+        lambda: a_store.add_assessment("a", "j", an_assessment, "out\udcff/a", 1.0),
+    ):
+        with pytest.raises(StoreError, match=r"bytes that are no text; nothing was changed"):
+            ask()
+    assert a_store.counts()["assessments"] == 0
+
+
 def test_a_case_that_is_not_there_is_a_sentence(a_store: Store, an_assessment: Assessment) -> None:
     row = decide(replace(an_assessment, case_id="nobody"), "minor_edit", reader="Ann")
     for ask in (

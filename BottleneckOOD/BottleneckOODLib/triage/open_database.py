@@ -54,7 +54,7 @@ class OpenDatabase:
         try:
             with Session(self.engine) as session, session.begin():
                 yield session
-        except DATABASE_FAILURES as error:
+        except (*DATABASE_FAILURES, UnicodeEncodeError) as error:
             raise StoreError(_refused(error)) from error
 
     @contextmanager
@@ -67,10 +67,12 @@ class OpenDatabase:
         try:
             with self.engine.connect().execution_options(reading=True) as connection, Session(connection) as session:
                 yield session
-        except DATABASE_FAILURES as error:
+        except (*DATABASE_FAILURES, UnicodeEncodeError) as error:
             raise StoreError(_refused(error)) from error
 
 
 def _refused(error: Exception) -> str:
+    if isinstance(error, UnicodeEncodeError):
+        return "A name or a note holds bytes that are no text; nothing was changed: give it without them."
     why = what_failed(error)
     return f"The store could not be used ({why}); nothing was changed: check the disk, the server and your rights."
