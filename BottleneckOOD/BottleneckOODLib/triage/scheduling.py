@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from typing import Any, Protocol
@@ -87,6 +88,7 @@ class DaskWorkers:
     def room(self) -> int:
         """Two jobs a worker; a cluster's workers come and go, so they are counted again every few seconds."""
         if time.monotonic() - self._counted > _COUNT_SECONDS:
+            self._check_scheduler()
             try:
                 self._n_workers, self._counted = max(1, len(self._client.nthreads())), time.monotonic()
             except OSError:
@@ -95,6 +97,7 @@ class DaskWorkers:
 
     def hand_over(self, job: Job) -> None:
         """Take a job."""
+        self._check_scheduler()
         future = self._client.submit(carry_out, job, pure=False)
         self._jobs[future.key] = job
         self._completed.add(future)
@@ -107,7 +110,11 @@ class DaskWorkers:
             raise StoreError(_LOST)
         error = future.exception()
         if error is None:
-            result: Done = future.result()
+            try:
+                result: Done = future.result()
+            except CancelledError:
+                # The scheduler was lost before the result was here.
+                raise StoreError(_LOST) from None
             return result
         if isinstance(error, BottleneckOODError):
             raise error
@@ -116,12 +123,18 @@ class DaskWorkers:
         message = f"A worker failed on {job.case_id} ({type(error).__name__}); the other cases are kept: run it again."
         raise StoreError(message) from error
 
+    def _check_scheduler(self) -> None:
+        # A client that found its scheduler gone has closed itself, and fails at whatever it is asked.
+        if self._client.status == "closed":
+            raise StoreError(_LOST)
+
     def _wait(self) -> Any:
         import queue  # noqa: PLC0415 - here alone
 
         while True:
             if self._cancel.cancelled:
-                self._client.cancel([future for future in self._completed.futures])
+                # Copied at once: another thread takes out what is done meanwhile.
+                self._client.cancel(list(self._completed.futures))
                 message = "The run was stopped."
                 raise Cancelled(message)
             try:

@@ -200,6 +200,37 @@ def test_a_scheduler_that_is_gone_is_one_sentence(monkeypatch: pytest.MonkeyPatc
             scheduler.kill()
 
 
+def test_a_client_that_closed_itself_is_a_scheduler_that_is_gone(
+    a_cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distributed import Client
+
+    monkeypatch.setattr(scheduling, "carry_out", lambda job: None)
+    client = Client(a_cluster)
+    team = DaskWorkers(client, CancelToken())
+    client.close()
+    with pytest.raises(StoreError, match="no longer answers"):
+        team.hand_over(job("late"))
+    with pytest.raises(StoreError, match="no longer answers"):
+        assert team.room
+
+
+def test_a_scheduler_that_goes_before_a_result_is_here_is_one_sentence(
+    a_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distributed.client import Future, FutureCancelledError
+
+    def lost(future: Future) -> None:
+        raise FutureCancelledError(future.key, "the scheduler is gone")
+
+    monkeypatch.setattr(scheduling, "carry_out", lambda job: None)
+    monkeypatch.setattr(Future, "result", lost)
+    team = DaskWorkers(a_client, CancelToken())
+    team.hand_over(job("done"))
+    with pytest.raises(StoreError, match="no longer answers"):
+        team.next_done()
+
+
 def test_a_folder_with_an_edited_mask_is_kept_and_costs_its_own_case_alone(tmp_path: Path) -> None:
     edited = tmp_path / "x" / "segmentation.v2.seg.nrrd"
     edited.parent.mkdir()
