@@ -153,6 +153,19 @@ def test_the_holder_s_own_look_is_taken_down(a_queue: Store) -> None:
     assert (row.blind_first, row.shown is None) == (False, False)
 
 
+def test_a_look_after_the_claim_was_lost_is_taken_down(a_queue: Store) -> None:
+    work = Worklist(a_queue)
+    before_ann = next_case(a_queue, "Ann", blind=True)
+    assert before_ann is not None
+    assert before_ann.claimed_blind
+    work.release("a", "Ann")
+    row = rate(a_queue, "a", "reject", reader="Ann", given=before_ann)
+    assert (row.blind_first, row.shown) == (True, None)
+    work.show("a", "Ann")
+    row = rate(a_queue, "a", "reject", reader="Ann", given=before_ann)
+    assert (row.blind_first, row.shown is None) == (False, False)
+
+
 def test_who_has_seen_a_light_is_not_given_the_case_without_it(a_queue: Store, anew: Anew) -> None:
     work = Worklist(a_queue)
     work.show("a", "Bo")

@@ -74,18 +74,19 @@ def rate(
     if is_held(waiting) and not mine:
         message = f"The case {case_id} is being read by {waiting.claimed_by}; take another one."
         raise StoreError(message)
+    with store.reading() as session:
+        seen = last_seen(session, case_number(session, case_id), reader)
     if given is not None:
         before_the_reader: int | None = given.assessment
     elif mine:
         before_the_reader = waiting.claimed_assessment
     else:
-        with store.reading() as session:
-            before_the_reader = last_seen(session, case_number(session, case_id), reader)
+        before_the_reader = seen
     if before_the_reader not in (None, waiting.assessment):
         raise StoreError(assessed_anew(case_id))
-    # A claim that ran out, and that another reader's ended, does not mean that the light was shown.
+    # A claim that ran out, and that another reader's ended, does not mean that the light was shown; a look since does.
     claim = waiting if mine else given
-    hidden = claim is not None and claim.claimed_blind
+    hidden = claim is not None and claim.claimed_blind and seen != waiting.assessment
     row = decide(
         assessment,
         rating,
