@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import pytest
 from report_store import FOLDER, HOSTILE, HOSTILE_NOTE, UNREAD, add_case, fill
 
 from BottleneckOODLib.assessment.assessment import THUMBNAIL_FILE, Assessment, ReferenceFacts
+from BottleneckOODLib.assessment.decision_record import DecisionLog
 from BottleneckOODLib.assessment.thumbnail import MOST_BYTES
 from BottleneckOODLib.assessment.wording import STATE_WORDS
 from BottleneckOODLib.catalogue import find_reference
@@ -21,6 +22,7 @@ from BottleneckOODLib.html_page import escaped
 from BottleneckOODLib.ood.drift import control_chart
 from BottleneckOODLib.ood.false_alarms import flagged_at
 from BottleneckOODLib.reference.reference_folder import read_document
+from BottleneckOODLib.triage.decisions import StoredDecisions
 from BottleneckOODLib.triage.place import Place
 from BottleneckOODLib.triage.report import charts
 from BottleneckOODLib.triage.report.charts import chart_data
@@ -140,6 +142,22 @@ def test_cases_of_another_reference_have_no_place_on_the_map(a_store: Store, mak
     contents = gather(a_store)
     assert {case.found.case_id: case.placement is not None for case in contents.listed} == dict(a=True, b=True, c=False)
     assert contents.map_reference == make_assessment().reference
+    assert contents.training == make_assessment().map_points
+
+
+def test_a_batch_that_runs_meanwhile_does_not_change_what_the_report_tells(
+    a_store: Store, make_assessment: MakeAssessment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_case(a_store, make_assessment("red", case_id="a"))
+    decided = StoredDecisions.all
+
+    def after_another_batch(decisions: StoredDecisions) -> Iterator[tuple[str, DecisionLog]]:
+        a_store.add_failure("a", "another", "It could not be read; look at it.", 1.0)
+        return decided(decisions)
+
+    monkeypatch.setattr(StoredDecisions, "all", after_another_batch)
+    contents = gather(a_store)
+    assert [found.light for found in contents.results] == ["red"]
     assert contents.training == make_assessment().map_points
 
 

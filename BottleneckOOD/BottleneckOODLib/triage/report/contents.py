@@ -127,10 +127,12 @@ def gather(store: Store, *, reference: str | None = None, most: int = MOST_LISTE
         heads = _heads(session, most)
         places = _places(session, [number for number in numbers[:most] if number not in heads])
         judges = _judges(session)
+        shown = _map_reference(heads.values())
+        # In the same look: a batch that runs meanwhile may have the case judged by another reference.
+        training = _training(session, next((n for n, head in heads.items() if head.reference == shown), None))
         n_known = int(session.scalar(select(func.count()).select_from(CaseRow)) or 0)
     logs = dict(StoredDecisions(store).all())
     arrivals = {number: place for place, number in enumerate(sorted(numbers))}
-    shown = _map_reference(heads.values())
     listed = []
     for number in islice(numbers, most):
         found, head = _without_paths(by_number[number], places.get(number, ())), heads.get(number)
@@ -146,7 +148,7 @@ def gather(store: Store, *, reference: str | None = None, most: int = MOST_LISTE
         listed=tuple(listed),
         judges=judges,
         map_reference=shown,
-        training=_training(store, next((n for n, head in heads.items() if head.reference == shown), None)),
+        training=training,
         calibration=_calibration(facts, reference),
         n_damaged=sum(len(log.damage) for log in logs.values()),
     )
@@ -203,7 +205,7 @@ def _map_reference(heads: Iterable[RecordHead]) -> ReferenceFacts | None:
     return counted.most_common(1)[0][0] if counted else None
 
 
-def _training(store: Store, number: int | None) -> tuple[MapPoint, ...]:
+def _training(session: Session, number: int | None) -> tuple[MapPoint, ...]:
     if number is None:
         return ()
     query = (
@@ -211,8 +213,7 @@ def _training(store: Store, number: int | None) -> tuple[MapPoint, ...]:
         .join(WorkRow, WorkRow.assessment == AssessmentRow.number)
         .where(WorkRow.case == number)
     )
-    with store.reading() as session:
-        return parse_record(str(session.scalar(query)), "in the store")[0].map_points
+    return parse_record(str(session.scalar(query)), "in the store")[0].map_points
 
 
 def _calibration(judged_by: ReferenceFacts | None, chosen: str | None) -> FloatArray | None:
