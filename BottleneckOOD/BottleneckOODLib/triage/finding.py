@@ -120,7 +120,8 @@ def image_at(place: Place, content: str) -> Candidate:
     path = Path(place.path)
     if _mode_of(path) is None:
         message = (
-            f"The image {path} is not there any more, or cannot be reached; put it back, or run triage where it lies now."
+            f"The image {path} is not there any more, or cannot be reached; "
+            "put it back, or run triage where it lies now."
         )
         raise InputError(message)
     for candidate in _candidates(path):
