@@ -76,8 +76,11 @@ def export_dicom(
 
     chosen = choose_series(series_at(folder)[0], series, folder)
     headers = source_headers(chosen, folder.name, mask.geometry.spacing_mm[2])
-    with written_whole(target, overwrite=False, known=()) as temporary, without_words():
-        segmentation = segmentation_object(assessment, mask, headers, version)
+    with (
+        written_whole(target, overwrite=False, known=()) as temporary,
+        without_words(),
+        segmentation_object(assessment, mask, headers, version) as segmentation,
+    ):
         segmentation.save_as(temporary / MASK_OBJECT)
         report_object(assessment, mask, segmentation, headers, version).save_as(temporary / REPORT_OBJECT)
         shown = replace(assessment, volume=volume, segmentation=mask)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import highdicom as hd
@@ -29,10 +30,13 @@ if TYPE_CHECKING:
     from BottleneckOODLib.assessment.versions import EditedVersion
 
 
+@contextmanager
 def segmentation_object(
     assessment: Assessment, mask: LabelVolume, headers: Sequence[Dataset], version: EditedVersion | None = None
-) -> hd.seg.Segmentation:
-    """A binary segmentation, one segment a label that has voxels, without frames that would be empty.
+) -> Iterator[hd.seg.Segmentation]:
+    """Give a binary segmentation, one segment a label that has voxels, without frames that would be empty.
+
+    It can be saved and read as a data set until the block ends.
 
     Args:
         assessment: What the mask belongs to.
@@ -45,7 +49,7 @@ def segmentation_object(
     """
     present = labels_present(mask)
     frames = np.stack([mask.labels == value for value in present], axis=-1)
-    return hd.seg.Segmentation(
+    made = hd.seg.Segmentation(
         source_images=list(headers),
         pixel_array=frames,
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
@@ -65,6 +69,12 @@ def segmentation_object(
         omit_empty_frames=True,
         **equipment_of(assessment),
     )
+    try:
+        yield made
+    finally:
+        # highdicom keeps a table of the frames in a database in memory and has no way to close it; Python 3.13 warns.
+        if (frames_table := getattr(made, "_db_con", None)) is not None:
+            frames_table.close()
 
 
 def labels_present(mask: LabelVolume) -> list[int]:

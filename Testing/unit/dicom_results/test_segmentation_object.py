@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import highdicom as hd
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from dicom_objects import Exported, frames_expected, frames_read, group
+
+from BottleneckOODLib.errors import OutputError
 
 Write, Export = Callable[..., Path], Callable[..., Exported]
 pytestmark = pytest.mark.usefixtures("no_drawing")
@@ -75,11 +80,41 @@ def test_highdicom_reads_the_mask_that_was_assessed(
     files = {str(slice_.SOPInstanceUID): slice_ for slice_ in made.slices}
     # Sorted as any reader does it, along the normal.
     order = sorted(files, key=lambda uid: float(np.dot(files[uid].ImagePositionPatient, tilted(20.0)[:, 2])))
-    segments = read.get_pixels_by_source_instance(order, assert_missing_frames_are_empty=True)
+    # highdicom leaves its own database open, and Python 3.13 says so in whatever test is running by then.
+    with closing(read._db_con):
+        segments = read.get_pixels_by_source_instance(order, assert_missing_frames_are_empty=True)
+        labels = [read.get_segment_description(number).segment_label for number in (1, 2)]
     assert np.array_equal(segments[..., 0], mask.labels == 1)
     assert np.array_equal(segments[..., 1], mask.labels == 3)
-    labels = [read.get_segment_description(number).segment_label for number in (1, 2)]
     assert labels == ["liver", "spleen"]
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_no_database_of_highdicom_s_stays_open(
+    write_scan: Write, export: Export, monkeypatch: pytest.MonkeyPatch, written: bool
+) -> None:
+    opened, connect = [], sqlite3.connect
+
+    def connect_and_keep(*arguments: Any, **settings: Any) -> sqlite3.Connection:
+        opened.append(connect(*arguments, **settings))
+        return opened[-1]
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("highdicom.image.sqlite3.connect", connect_and_keep)
+    if not written:
+        monkeypatch.setattr(hd.seg.Segmentation, "save_as", full)
+    scan = write_scan()
+    if written:
+        export(scan)
+    else:
+        with pytest.raises(OutputError, match="No space left on device"):
+            export(scan)
+    assert opened
+    for database in opened:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            database.execute("SELECT 1")
 
 
 def test_gdcm_reads_the_frames_and_where_they_lie(write_scan: Write, export: Export) -> None:
