@@ -201,10 +201,13 @@ def _value(header: pydicom.Dataset, keyword: str) -> Any:
 def _date(text: str) -> str:
     """The date as DICOM writes it; empty where it is none. ACR-NEMA's form with dots is brought up to date."""
     digits = text.replace(".", "") if re.fullmatch(r"\d{4}\.\d{2}\.\d{2}", text) else text
+    if re.fullmatch(r"[0-9]{8}", digits) is None:
+        return ""
     try:
-        return datetime.strptime(digits, _DAY_FORMAT).strftime(_DAY_FORMAT) if len(digits) == len("YYYYMMDD") else ""
+        datetime.strptime(digits, _DAY_FORMAT)
     except ValueError:
         return ""
+    return digits
 
 
 def _time(text: str) -> str:

@@ -74,6 +74,8 @@ def test_a_name_survives_in_any_script(
         ({"AccessionNumber": "7" * 20, "StudyID": "8" * 20}, {"AccessionNumber": "7" * 20, "StudyID": "8" * 20}),
         ({"PatientBirthDate": "19800230"}, {"PatientBirthDate": ""}),
         ({"PatientBirthDate": "1980.02.28"}, {"PatientBirthDate": "19800228"}),
+        # What stands for no date where somebody's program has to have one.
+        ({"PatientBirthDate": "00010101"}, {"PatientBirthDate": "00010101"}),
         ({"StudyDate": "January"}, {"StudyDate": ""}),
         ({"StudyTime": "2560"}, {"StudyTime": ""}),
         ({"StudyTime": "08:15:30.5"}, {"StudyTime": "081530.5"}),
