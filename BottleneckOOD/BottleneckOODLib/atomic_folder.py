@@ -113,7 +113,7 @@ def check_replaceable(folder: Path, *, overwrite: bool, known: Collection[str]) 
     if not folder.exists():
         return
     if not overwrite:
-        message = f"The folder {folder} exists already and was kept; choose another place, or allow overwriting."
+        message = f"The folder {folder} exists already and was kept; choose another place, or move it away."
         raise OutputError(message)
     _refuse_foreign(folder, known, folder)
 
@@ -213,7 +213,7 @@ def _check_exchanged(old: Path, folder: Path, known: Collection[str]) -> None:
     try:
         # Something may have been saved there while the new one was written; from now on nothing can be.
         _refuse_foreign(old, known, folder)
-    except OutputError:
+    except BaseException:
         _exchanged(old, folder)
         raise
 
@@ -236,12 +236,8 @@ def _exchanged(one: Path, other: Path) -> bool:
 
 
 def _replace(new: Path, folder: Path, known: Collection[str]) -> None:
-    """In two steps; a run that is killed between them leaves the old folder where ``clear_abandoned`` finds it."""
+    """In two steps; whatever ends it between them, the old folder goes back, after a kill with the next run."""
     with temporary_folder(folder.parent, REPLACED) as old:
         folder.rename(old / folder.name)
-        try:
-            _refuse_foreign(old / folder.name, known, folder)
-            new.rename(folder)
-        except (OSError, OutputError):
-            (old / folder.name).rename(folder)
-            raise
+        _refuse_foreign(old / folder.name, known, folder)
+        new.rename(folder)

@@ -11,6 +11,7 @@ import re
 import shutil
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,11 +22,15 @@ _OURS = re.compile(r"\.(writing|replaced)-[A-Za-z0-9_]{8}(\..*)?")
 # Where there is no lock (Windows, some network drives) only age tells; no save takes a day.
 _OLD_SECONDS = 24 * 3600.0
 _cleared: set[str] = set()
+_asking = threading.Lock()
 
 
 @contextmanager
 def temporary_folder(parent: Path, prefix: str = WRITING) -> Iterator[Path]:
     """A folder that is gone when the block ends, unless it was moved away; after a kill the next run removes it.
+
+    What was moved into one of ``REPLACED`` goes back to its place in ``parent`` if that is free when the block ends;
+    where the system refuses, it stays for the next run.
 
     Raises:
         OSError: It cannot be made.
@@ -37,7 +42,8 @@ def temporary_folder(parent: Path, prefix: str = WRITING) -> Iterator[Path]:
         path.chmod(0o777 & ~umask())
         yield path
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        with suppress(OSError):
+            _remove(path, parent)
         _let_go(lock)
 
 
@@ -87,16 +93,20 @@ def _clear(path: Path, parent: Path) -> None:
     try:
         if lock is None and not _is_old(path):
             return
-        if path.name.startswith(REPLACED) and path.is_dir():
-            for result in path.iterdir():
-                if not (parent / result.name).exists():
-                    result.rename(parent / result.name)
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        _remove(path, parent)
     finally:
         _let_go(lock)
+
+
+def _remove(path: Path, parent: Path) -> None:
+    if path.name.startswith(REPLACED) and path.is_dir():
+        for result in path.iterdir():
+            if not (parent / result.name).exists():
+                result.rename(parent / result.name)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _made_and_held(make: Callable[[], Path]) -> tuple[Path, int | None]:
@@ -142,6 +152,8 @@ def _is_old(path: Path) -> bool:
 
 def umask() -> int:
     """Which permissions this process's files do not get."""
-    mask = os.umask(0o022)
-    os.umask(mask)
+    # It can only be asked by setting it; what another thread makes just then is rather the user's alone.
+    with _asking:
+        mask = os.umask(0o077)
+        os.umask(mask)
     return mask

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -171,9 +172,97 @@ def test_a_temporary_that_is_taken_for_abandoned_before_it_is_locked_is_made_aga
 
 
 def test_a_result_that_came_at_the_last_moment_is_kept_where_nothing_may_be_replaced(tmp_path: Path) -> None:
-    for name, text in (("new", "mine"), ("case", "another program's")):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "record.json").write_text(text)
+    with_two(tmp_path)
     with pytest.raises(OutputError, match="was kept"):
         atomic_folder._put(tmp_path / "new", tmp_path / "case", ("record.json",), overwrite=False)
     assert (tmp_path / "case" / "record.json").read_text() == "another program's"
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), OSError(13, "Permission denied")])
+def test_what_ends_a_replacement_between_its_two_steps_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: BaseException
+) -> None:
+    renamed = Path.rename
+
+    def rename(path: Path, to: Path) -> Path:
+        if path.name == "new":
+            raise stop
+        return renamed(path, to)
+
+    with_two(tmp_path)
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(type(stop)):
+        atomic_folder._replace(tmp_path / "new", tmp_path / "case", ("record.json",))
+    assert (tmp_path / "case" / "record.json").read_text() == "another program's"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["case", "new"]
+
+
+def test_what_cannot_go_back_to_its_place_at_once_goes_back_with_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows, while another program reads in it."""
+    renamed = Path.rename
+
+    def rename(path: Path, to: Path) -> Path:
+        if to == tmp_path / "case":
+            raise PermissionError(13, "Permission denied")
+        return renamed(path, to)
+
+    with_two(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", rename)
+        with pytest.raises(PermissionError):
+            atomic_folder._replace(tmp_path / "new", tmp_path / "case", ("record.json",))
+    assert not (tmp_path / "case").exists()
+    monkeypatch.setattr(temporaries, "_cleared", set())
+    clear_abandoned(tmp_path)
+    assert (tmp_path / "case" / "record.json").read_text() == "another program's"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["case", "new"]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux exchanges two names in one step")
+def test_a_folder_that_cannot_be_looked_through_once_it_was_exchanged_goes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_through = atomic_folder._refuse_foreign
+
+    def refuse(place: Path, known: tuple[str, ...], folder: Path) -> None:
+        if place != folder:
+            raise PermissionError(13, "Permission denied")
+        looked_through(place, known, folder)
+
+    with_two(tmp_path)
+    monkeypatch.setattr(atomic_folder, "_refuse_foreign", refuse)
+    with pytest.raises(PermissionError):
+        atomic_folder._put(tmp_path / "new", tmp_path / "case", ("record.json",), overwrite=True)
+    assert (tmp_path / "case" / "record.json").read_text() == "another program's"
+    assert (tmp_path / "new" / "record.json").read_text() == "mine"
+
+
+def test_two_threads_that_ask_for_the_permissions_at_once_do_not_change_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one sets for the moment of asking must not be the other's answer, nor stay."""
+    set_it, others = os.umask, []
+
+    def umask(mask: int) -> int:
+        before = set_it(mask)
+        if not others:
+            others.append(threading.Thread(target=lambda: others.append(temporaries.umask())))
+            others[0].start()
+            others[0].join(0.5)
+        return before
+
+    before = set_it(0o027)
+    try:
+        monkeypatch.setattr(os, "umask", umask)
+        assert temporaries.umask() == 0o027
+        others[0].join()
+        assert others[1] == 0o027
+        assert set_it(0o027) == 0o027
+    finally:
+        set_it(before)
+
+
+def with_two(folder: Path) -> None:
+    for name, text in (("new", "mine"), ("case", "another program's")):
+        (folder / name).mkdir()
+        (folder / name / "record.json").write_text(text)
