@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from BottleneckOODLib.cli.parsing import add_command
-from BottleneckOODLib.cli.terminal_text import complain
+from BottleneckOODLib.cli.terminal_text import complain, say
 from BottleneckOODLib.errors import InputError, OutputError, UserError
 from BottleneckOODLib.likely_meant import missing_path
 
@@ -130,7 +130,7 @@ def run(arguments: argparse.Namespace) -> int:
     names = [arguments.case_id or case_id_of(source) for source in arguments.inputs]
     check_names(names, arguments.output, overwrite=arguments.overwrite)
     if arguments.dicom is not None:
-        _check_dicom(arguments.inputs, names, arguments.dicom)
+        _check_dicom(arguments.inputs, names, arguments.dicom, arguments.output)
     scene_writer = _scene_writer() if arguments.scene else None
     refused = 0
     with reading(trusted=arguments.trust_files) as read, stopping_on_interrupt() as cancel:
@@ -193,11 +193,14 @@ def check_names(names: list[str], output: Path, *, overwrite: bool) -> None:
         check_replaceable(output / name, overwrite=overwrite, known=CASE_FILES)
 
 
-def _check_dicom(sources: list[str], names: list[str], output: Path) -> None:
+def _check_dicom(sources: list[str], names: list[str], output: Path, results: Path) -> None:
     """Refuse what could not be written as DICOM objects, before any work is done."""
     from BottleneckOODLib.atomic_folder import check_replaceable, check_writable  # noqa: PLC0415 - keeps --help fast
     from BottleneckOODLib.dicom_results.exporting import check_series_folder  # noqa: PLC0415 - keeps --help fast
 
+    if output.resolve() == results.resolve():
+        message = f"--output and --dicom are both {output}, where a case would have one folder for two; name two."
+        raise InputError(message)
     check_writable(output)
     for source, name in zip(sources, names, strict=True):
         check_series_folder(Path(source))
@@ -215,7 +218,7 @@ def _write_dicom(assessment: Assessment, source: str, arguments: argparse.Namesp
         complain(error)
         return False
     if not arguments.json:
-        print(told(folder))
+        say(told(folder))
     return True
 
 

@@ -74,6 +74,16 @@ def test_a_file_without_a_study_stops_before_any_work(a_scan: Path, tmp_path: Pa
     assert not (tmp_path / "archive").exists()
 
 
+def test_one_place_for_results_and_objects_stops_before_any_work(
+    a_series: Path, tmp_path: Path, capfd: CaptureFd
+) -> None:
+    out = tmp_path / "out"
+    again = tmp_path / "patient" / ".." / "out"
+    assert main(["assess", str(a_series), "--output", str(out), "--dicom", str(again)]) == 2
+    assert "where a case would have one folder for two" in capfd.readouterr().err
+    assert not out.exists()
+
+
 def test_an_earlier_export_stops_before_any_work(a_series: Path, tmp_path: Path, capfd: CaptureFd) -> None:
     (tmp_path / "archive" / "patient").mkdir(parents=True)
     out = tmp_path / "out"
