@@ -32,7 +32,8 @@ class ConsoleProgress:
 
     def __init__(self, title: str, *, quiet: bool = False, stream: TextIO | None = None) -> None:
         # A line that wraps cannot be rewritten.
-        self._title = title if len(title) <= _LONGEST_TITLE else f"{title[: _LONGEST_TITLE - 1]}…"
+        shown = printable(title)
+        self._title = shown if len(shown) <= _LONGEST_TITLE else f"{shown[: _LONGEST_TITLE - 1]}…"
         self._quiet = quiet
         self._stream = stream or sys.stderr
         self._terminal = self._stream.isatty()

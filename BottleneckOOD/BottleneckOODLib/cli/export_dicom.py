@@ -7,6 +7,7 @@ from pathlib import Path
 
 from BottleneckOODLib.cli.assess import add_trust_option, label_reader, reader
 from BottleneckOODLib.cli.parsing import add_command
+from BottleneckOODLib.cli.terminal_text import say
 
 _NOTES = """\
 Three objects of the scan's own study: the mask (SEG), the report (SR) and the overview picture (secondary capture), all
@@ -53,10 +54,10 @@ def run(arguments: argparse.Namespace) -> int:
     folder = export_dicom(
         assessment, arguments.source, arguments.output, series=arguments.series, read=read, edited=edited
     )
-    print(told(folder))
+    say(told(folder))
     if edited is not None:
         version = edited[0]
-        print(f"  mask:   version {version.number}, as {version.reader} saved it; the model's own with --model-mask")
+        say(f"  mask:   version {version.number}, as {version.reader} saved it; the model's own with --model-mask")
     return 0
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from BottleneckOODLib.cli import model_add
 from BottleneckOODLib.cli.parsing import add_command, positive_number, whole_number
+from BottleneckOODLib.cli.terminal_text import say
 from BottleneckOODLib.errors import ModelError
 
 
@@ -64,9 +65,9 @@ def run_list(_arguments: argparse.Namespace) -> int:
         try:
             model = read_model_folder(folder)
         except ModelError as error:
-            print(f"{name:16s} {error}")
+            say(f"{name:16s} {error}")
             continue
-        print(f"{name:16s} {model.modality}  {model.network_type}  version {model.version}  {', '.join(model.labels)}")
+        say(f"{name:16s} {model.modality}  {model.network_type}  version {model.version}  {', '.join(model.labels)}")
     return 0
 
 
@@ -96,7 +97,7 @@ def run_show(arguments: argparse.Namespace) -> int:
         **{str(key).replace("_", " "): str(value) for key, value in model.card.items()},
     }
     for key, value in rows.items():
-        print(f"{key + ':':22s} {value}")
+        say(f"{key + ':':22s} {value}")
     return 0
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from BottleneckOODLib.cli import adding_options as options
 from BottleneckOODLib.cli import model_add_nnunet
 from BottleneckOODLib.cli.parsing import add_command
+from BottleneckOODLib.cli.terminal_text import say
 from BottleneckOODLib.errors import InputError
 
 if TYPE_CHECKING:
@@ -112,9 +113,9 @@ def run_add(arguments: argparse.Namespace) -> int:
     model, weights = _of_bundle(arguments) if arguments.bundle else _of_network(arguments)
     added = add_model(model, weights, output, ema=arguments.ema)
     organ = ", ".join(added.labels)
-    print(f"The model {added.name} lies in {added.folder}; its organ is {organ}.")
+    say(f"The model {added.name} lies in {added.folder}; its organ is {organ}.")
     said = added.folder if arguments.output else added.name
-    print(f"Next: bottleneck-ood reference build --model {said} --cases FOLDER --output R")
+    say(f"Next: bottleneck-ood reference build --model {said} --cases FOLDER --output R")
     return 0
 
 

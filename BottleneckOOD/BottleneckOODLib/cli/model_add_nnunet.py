@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from BottleneckOODLib.cli.terminal_text import say
 from BottleneckOODLib.errors import InputError
 
 _OTHERS = {
@@ -68,9 +69,9 @@ def run_nnunet(arguments: argparse.Namespace) -> int:
     )
     added = add_nnunet(arguments.name, arguments.nnunet, choice, arguments.output)
     organ = ", ".join(f"{name} = {value}" for name, value in {**added.labels, **added.merged}.items())
-    print(f"The model {added.name} lies in {added.folder}; its organ is {organ}, of {added.card['trained_on']}.")
+    say(f"The model {added.name} lies in {added.folder}; its organ is {organ}, of {added.card['trained_on']}.")
     if "archive_sha256" in added.card:
         print(f"SHA-256 of the archive: {added.card['archive_sha256']}")
     said = added.folder if arguments.output else added.name
-    print(f"Next: bottleneck-ood reference build --model {said} --cases FOLDER --output R")
+    say(f"Next: bottleneck-ood reference build --model {said} --cases FOLDER --output R")
     return 0

@@ -10,6 +10,7 @@ from BottleneckOODLib.cli.parsing import add_command
 from BottleneckOODLib.cli.reference_build import add_build
 from BottleneckOODLib.cli.reference_card import card_rows, counted_cases
 from BottleneckOODLib.cli.reference_extend import add_extend
+from BottleneckOODLib.cli.terminal_text import say
 from BottleneckOODLib.errors import InputError, ReferenceSetError
 
 if TYPE_CHECKING:
@@ -48,11 +49,11 @@ def run_show(arguments: argparse.Namespace) -> int:
 
     reference = Reference.load(find_reference(arguments.reference))
     for key, value in card_rows(reference).items():
-        print(f"{key + ':':22s} {value}")
+        say(f"{key + ':':22s} {value}")
     for warning in unreachable_levels(1 / (int(reference.calibrating.sum()) + 1)):
         print(f"{'note:':22s} {warning}")
     if arguments.by is not None:
-        print(_dice_by(arguments.by, reference.cases))
+        say(_dice_by(arguments.by, reference.cases))
     return 0
 
 
@@ -65,9 +66,9 @@ def run_list(_arguments: argparse.Namespace) -> int:
         try:
             reference = Reference.load(folder)
         except ReferenceSetError as error:
-            print(f"{name:16s} {error}")
+            say(f"{name:16s} {error}")
             continue
-        print(f"{name:16s} {counted_cases(reference)}, made by model {reference.model_fingerprint[:8]}")
+        say(f"{name:16s} {counted_cases(reference)}, made by model {reference.model_fingerprint[:8]}")
     return 0
 
 

@@ -259,8 +259,8 @@ def _compared(names: Sequence[str], reviewed: Reviewed, most: int | None) -> lis
     others = [name for name in names if name not in reviewed.agreed]
     if most is None:
         return others
-    by_lot = sorted(others, key=lambda name: hashlib.sha256(name.encode()).hexdigest())[:most]
-    return [name for name in others if name in reviewed.failed or name in set(by_lot)]
+    by_lot = set(sorted(others, key=lambda name: hashlib.sha256(name.encode()).hexdigest())[:most])
+    return [name for name in others if name in reviewed.failed or name in by_lot]
 
 
 def _measured(
@@ -323,7 +323,7 @@ def _show(guard: VersionGuard, cases: _Cases, unmeasured: int) -> None:
         print(f"  {unmeasured} other cases were not compared ({why}).")
     _tell("left out", cases.left_out)
     for warning in guard.warnings:
-        print(f"warning: {warning}")
+        say(f"warning: {warning}")
 
 
 def _only_told(guard: VersionGuard, arguments: argparse.Namespace) -> bool:

@@ -17,7 +17,7 @@ from BottleneckOODLib.cli.review_options import (
     reader_of,
     wish_of,
 )
-from BottleneckOODLib.cli.terminal_text import printable, say
+from BottleneckOODLib.cli.terminal_text import say
 
 # As assessment/decision.py has them, which would make --help slow; a test compares.
 RATINGS = ("accept", "minor_edit", "major_edit", "reject", "bad_image")
@@ -91,14 +91,14 @@ def run_next(arguments: argparse.Namespace) -> int:
             print("No case waits for you; look at all of them with: bottleneck-ood triage status")
             return 0
         places = store.places_of(waiting.case_id)
-    print(f"{waiting.case_id}{'' if waiting.claimed_blind else f': {waiting.light}'}")
+    say(f"{waiting.case_id}{'' if waiting.claimed_blind else f': {waiting.light}'}")
     if waiting.claimed_blind:
         print("  The light is hidden until you have rated the mask.")
     else:
         say(f"  {waiting.sentence}")
-    print(f"  image:  {printable(places[0].path)}")
+    say(f"  image:  {places[0].path}")
     if waiting.folder:
-        print(f"  result: {waiting.folder}")
+        say(f"  result: {waiting.folder}")
     return 0
 
 
@@ -115,17 +115,17 @@ def run_show(arguments: argparse.Namespace) -> int:
         log, places = StoredDecisions(store).decisions_of(arguments.case), store.places_of(arguments.case)
     hidden = waiting is not None and waiting.claimed_blind and not reader
     if waiting is None:
-        print(f"{arguments.case}: not assessed yet")
+        say(f"{arguments.case}: not assessed yet")
     else:
         if hidden:
-            print(f"{waiting.case_id}\n  The light is hidden: {waiting.claimed_by} rates the mask first. {_TO_SEE}")
+            say(f"{waiting.case_id}\n  The light is hidden: {waiting.claimed_by} rates the mask first. {_TO_SEE}")
         else:
             say(f"{waiting.case_id}: {waiting.light}\n  {waiting.sentence}")
-        print(f"  image:   {printable(places[0].path)}")
+        say(f"  image:   {places[0].path}")
         held = f", being read by {waiting.claimed_by}" if is_held(waiting) else ""
-        print(f"  {waiting.readings} reading(s){held}")
+        say(f"  {waiting.readings} reading(s){held}")
         for what, path in _files_of(waiting.folder, hidden=hidden).items():
-            print(f"  {what + ':':8s} {path}")
+            say(f"  {what + ':':8s} {path}")
     standing = {row.decision_id for row in log.standing}
     # What others said of the case tells the light too.
     for row in () if hidden else log.decisions:
@@ -180,7 +180,7 @@ def run_undo(arguments: argparse.Namespace) -> int:
     with opened(arguments) as store:
         withdrawn, stands = undo(store, arguments.case, reader=reader, note=arguments.note)
     now = "the case waits for you again" if stands is None else f'your rating "{RATING_WORDS[stands.rating]}" stands'
-    print(f'{arguments.case}: "{RATING_WORDS[withdrawn.rating]}" by {withdrawn.reader} is withdrawn; {now}.')
+    say(f'{arguments.case}: "{RATING_WORDS[withdrawn.rating]}" by {withdrawn.reader} is withdrawn; {now}.')
     return 0
 
 
@@ -203,7 +203,7 @@ def run_agreement(arguments: argparse.Namespace) -> int:
             print(f"  median {counts.seconds:.0f} s a case{untimed}")
     for pair in agreements(logs):
         kappa = "kappa not defined" if pair.kappa is None else f"kappa {pair.kappa:.2f}"
-        print(f"  {' and '.join(pair.readers)}: the same rating in {pair.same} of {pair.n_cases} cases, {kappa}")
+        say(f"  {' and '.join(pair.readers)}: the same rating in {pair.same} of {pair.n_cases} cases, {kappa}")
     return 0
 
 

@@ -21,7 +21,7 @@ from BottleneckOODLib.cli.review_options import (
     reader_of,
     wish_of,
 )
-from BottleneckOODLib.cli.terminal_text import printable, say
+from BottleneckOODLib.cli.terminal_text import say
 from BottleneckOODLib.errors import InputError, StoreError
 
 if TYPE_CHECKING:
@@ -188,11 +188,11 @@ class Session:
             # It was withdrawn elsewhere.
             say(f"  {error}")
             return waiting
-        print(f'  {case_id}: "{RATING_WORDS[withdrawn.rating]}" is withdrawn.')
+        say(f'  {case_id}: "{RATING_WORDS[withdrawn.rating]}" is withdrawn.')
         # Its light has been seen, so it is not hidden again.
         again = self._work.claim(case_id, self._reader)
         if again is None:
-            print(f"  {case_id} is being read by somebody else meanwhile.")
+            say(f"  {case_id} is being read by somebody else meanwhile.")
             return waiting
         self._work.release(waiting.case_id, self._reader)
         return again
@@ -201,15 +201,15 @@ class Session:
         from BottleneckOODLib.assessment.assessment import OVERVIEW_FILE, THUMBNAIL_FILE  # noqa: PLC0415
 
         hidden = waiting.claimed_blind
-        print(f"\n{waiting.case_id}{': the light is hidden until you have rated' if hidden else f': {waiting.light}'}")
+        say(f"\n{waiting.case_id}{': the light is hidden until you have rated' if hidden else f': {waiting.light}'}")
         if not hidden:
             say(f"  {waiting.sentence}")
-        print(f"  image:   {printable(self._store.places_of(waiting.case_id)[0].path)}")
+        say(f"  image:   {self._store.places_of(waiting.case_id)[0].path}")
         # The overview tells the light; the small picture does not.
         names = (THUMBNAIL_FILE,) if hidden else (OVERVIEW_FILE, THUMBNAIL_FILE)
         pictures = [Path(waiting.folder) / name for name in names] if waiting.folder else []
         for picture in [path for path in pictures if path.is_file()][:1]:
-            print(f"  picture: {picture}")
+            say(f"  picture: {picture}")
 
     def _known_key(self, waiting: Waiting) -> str:
         ratings = _ratings()

@@ -238,3 +238,10 @@ def test_failed_questions_and_notes_are_told_once() -> None:
         "  note: The file says nothing about its modality.",
         "  liver 1234 ml, 3.2 s on cpu; out/case-7",
     ]
+
+
+def test_a_title_that_a_terminal_would_obey_is_shown_in_letters() -> None:
+    terminal = Terminal()
+    ConsoleProgress("ct\x9b2J", stream=terminal)(Progress("load", 0.5))
+    assert "ct\\x9b2J: load" in terminal.getvalue()
+    assert "\x9b" not in terminal.getvalue()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from BottleneckOODLib.cli.main import main
 from BottleneckOODLib.model.model_folder import ModelFolder
+from BottleneckOODLib.reference.reference_folder import Reference
 from BottleneckOODLib.resources import resource_folder
 
 Captured = pytest.CaptureFixture[str]
@@ -150,6 +152,20 @@ def test_a_damaged_one_does_not_hide_the_others(kind: str, the_users_own_folder:
     said = capsys.readouterr()
     assert [line.split()[0] for line in said.out.splitlines() if "damaged" not in line] == ["demo", "mine"]
     assert "a-damaged" in said.out + said.err
+
+
+def test_what_a_terminal_would_obey_in_somebody_s_folder_is_told_in_letters(
+    a_model: ModelFolder, tmp_path: Path, capsys: Captured
+) -> None:
+    named = "mine\x1b[2J"
+    replace(Reference.load(resource_folder() / "references" / "demo"), name=named).save(tmp_path / "reference")
+    path = a_model.folder / "model.json"
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), "licence": named}), encoding="utf-8")
+    assert main(["model", "show", str(a_model.folder)]) == 0
+    assert main(["reference", "show", str(tmp_path / "reference")]) == 0
+    said = capsys.readouterr().out
+    assert said.count("mine\\x1b[2J") == 2
+    assert "\x1b" not in said
 
 
 def test_the_outcomes_are_told_by_a_fact_of_the_acquisition(capsys: pytest.CaptureFixture[str]) -> None:
