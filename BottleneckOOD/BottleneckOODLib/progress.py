@@ -55,7 +55,7 @@ class CancelToken:
         Raises:
             Cancelled: ``cancel`` was called.
         """
-        if self._event.is_set():
+        if self.cancelled:
             message = "The run was stopped; nothing was saved."
             raise Cancelled(message)
 

@@ -48,7 +48,8 @@ def measured_in_processes(
         Cancelled: The run was stopped.
     """
     context = multiprocessing.get_context("spawn")
-    stopped = context.Event()
+    # An event waits for everybody who waits for it, and so for ever for a process that was killed.
+    stopped = context.RawValue("b", 0)
     pool = ProcessPoolExecutor(workers, context, _begin, (workers, stopped))
     waiting: deque[Future[GatheredCase | LeftOutCase]] = deque()
     try:
@@ -68,7 +69,7 @@ def measured_in_processes(
         )
         raise ReferenceSetError(message) from None
     finally:
-        stopped.set()
+        stopped.value = 1
         pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -84,11 +85,20 @@ def _result(future: Future[GatheredCase | LeftOutCase], cancel: CancelToken) -> 
 
 
 class _SharedToken(CancelToken):
-    """Set by the process that asked."""
+    """Set by the process that asked.
 
-    def __init__(self, event: Any) -> None:
+    Args:
+        stopped: A number that the processes share; it is no longer 0 when the run was stopped.
+    """
+
+    def __init__(self, stopped: Any) -> None:
         super().__init__()
-        self._event = event
+        self._stopped = stopped
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the run was asked to stop."""
+        return bool(self._stopped.value)
 
 
 class _Held:
@@ -117,7 +127,8 @@ def _end_with_parent() -> None:
 
 
 def _end_when_stopped(stopped: Any) -> None:
-    stopped.wait()
+    while not stopped.value:
+        time.sleep(_LOOK_SECONDS)
     # A case ends at its next window; an import, a model or a file that is being read may take long to come to one.
     time.sleep(_ENDED_WITHIN_SECONDS)
     os._exit(1)

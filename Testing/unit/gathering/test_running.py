@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -21,7 +22,7 @@ import numpy as np
 import pytest
 
 from BottleneckOODLib.deaf_children import deaf_children
-from BottleneckOODLib.errors import Cancelled, ModelError
+from BottleneckOODLib.errors import Cancelled, ModelError, ReferenceSetError
 from BottleneckOODLib.gathering import processes
 from BottleneckOODLib.gathering.case import CaseForReference, GatheredCase, GatheringPlan, LeftOutCase
 from BottleneckOODLib.gathering.gathered import Gathered
@@ -157,6 +158,16 @@ def test_a_case_that_does_not_come_to_its_next_window_does_not_hold_up_a_stop(pl
     threading.Timer(0.5, cancel.cancel).start()
     with pytest.raises(Cancelled):
         next(running)
+
+
+@pytest.mark.parametrize("others", [0, 3], ids=["the only one", "while others measure"])
+def test_a_process_that_is_gone_ends_the_run_with_a_sentence(plan: Plan, others: int) -> None:
+    """As where the system wants its memory; nobody waits for what the process would still have answered."""
+    gone: Any = partial(os._exit, 3)
+    hours_to_read: Any = partial(time.sleep, 3600)
+    cases = [CaseForReference("gone", gone), *(CaseForReference(f"slow-{n}", hours_to_read) for n in range(others))]
+    with pytest.raises(ReferenceSetError, match="A process that measured cases ended"):
+        measured(cases, plan(), workers=2)
 
 
 class DoneJustAfter(Future[Any]):
