@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import slicer
+from resting_worker import resting_worker
 
 from BottleneckOODLib.imaging.reading import read_volume
 from BottleneckOODLib.scene.volume_node import add_volume_node
@@ -37,9 +38,16 @@ def runner(widget: Any) -> Any:
     return widget.logic.runner
 
 
-def start(widget: Any, until: Until, step: str) -> Any:
-    """Press the button and wait until a step is told; gives the process."""
+@pytest.fixture
+def go_on(tmp_path: Path) -> Path:
+    """The file that lets a resting worker go on."""
+    return tmp_path / "go on"
+
+
+def start(widget: Any, until: Until, step: str, go_on: Path) -> Any:
+    """Press the button and wait until a step is told, at which the worker rests; gives the process."""
     client, told = runner(widget), ["Starting"]
+    client._python = resting_worker(go_on.parent, go_on, step=step)
     poll = client.poll
 
     def poll_and_note() -> list[Any]:
@@ -65,16 +73,17 @@ def assessed(widget: Any, until: Until) -> None:
 
 @pytest.mark.parametrize("step", ["Starting", "Preparing", "Segmenting"])
 def test_a_killed_worker_is_one_sentence_and_the_next_press_gets_a_fresh_one(
-    a_case: Any, spin_until: Until, scene_state: SceneState, step: str
+    a_case: Any, spin_until: Until, scene_state: SceneState, go_on: Path, step: str
 ) -> None:
     scene, ui = slicer.mrmlScene, a_case.ui
     before = scene_state(scene)
-    process = start(a_case, spin_until, step)
+    process = start(a_case, spin_until, step, go_on)
     os.kill(process.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
     spin_until(lambda: not runner(a_case).busy)
     assert ui.messageLabel.text() == "The worker ended unexpectedly (was the memory full?); assess the case again."
     assert scene_state(scene) == before
     spin_until(lambda: not process.exchange.exists())
+    go_on.touch()
     assessed(a_case, spin_until)
     assert ui.messageLabel.text() == ""
 
@@ -110,8 +119,8 @@ def test_a_case_is_stopped_at_random_moments_and_the_scene_stays_as_it_was(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no process is suspended there")
-def test_a_suspended_worker_is_ended_when_the_case_is_cancelled(a_case: Any, spin_until: Until) -> None:
-    process = start(a_case, spin_until, "Segmenting")
+def test_a_suspended_worker_is_ended_when_the_case_is_cancelled(a_case: Any, spin_until: Until, go_on: Path) -> None:
+    process = start(a_case, spin_until, "Segmenting", go_on)
     os.kill(process.pid, signal.SIGSTOP)
     a_case.ui.assessButton.click()
     spin_until(lambda: not runner(a_case).busy)
@@ -122,9 +131,9 @@ def test_a_suspended_worker_is_ended_when_the_case_is_cancelled(a_case: Any, spi
 
 @pytest.mark.parametrize("how", ["quit", "reload", "cleanup"])
 def test_whatever_ends_the_module_ends_the_run_and_leaves_no_process_and_no_folder(
-    a_case: Any, spin_until: Until, the_application: Any, scene_state: SceneState, how: str
+    a_case: Any, spin_until: Until, the_application: Any, go_on: Path, how: str
 ) -> None:
-    process = start(a_case, spin_until, "Starting")
+    process = start(a_case, spin_until, "Starting", go_on)
     if how == "quit":
         the_application.about_to_quit()
     elif how == "reload":
@@ -137,11 +146,12 @@ def test_whatever_ends_the_module_ends_the_run_and_leaves_no_process_and_no_fold
 
 
 def test_a_scene_that_is_closed_while_a_case_runs_ends_with_the_next_case_assessed(
-    a_case: Any, spin_until: Until, a_ct_file: Path
+    a_case: Any, spin_until: Until, a_ct_file: Path, go_on: Path
 ) -> None:
     scene, ui = slicer.mrmlScene, a_case.ui
-    start(a_case, spin_until, "Segmenting")
+    start(a_case, spin_until, "Segmenting", go_on)
     scene.Clear()
+    go_on.touch()
     spin_until(lambda: not runner(a_case).busy)
     assert scene.GetNumberOfNodesByClass("vtkMRMLTextNode") == 0
     node = add_volume_node(scene, read_volume(a_ct_file), "the next")

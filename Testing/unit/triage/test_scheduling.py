@@ -87,6 +87,11 @@ def test_a_worker_that_died_is_waited_for_however_long_it_takes_to_come_back(a_c
     import asyncio
 
     a_client.wait_for_workers(1, timeout=300)
+    # The cluster hears of its workers later than the scheduler.
+    end = time.monotonic() + 300
+    while set(dict(a_cluster.scheduler_info["workers"])) != set(a_client.nthreads()):
+        assert time.monotonic() < end, "the cluster does not hear of its worker"
+        time.sleep(0.01)
     delays: list[float] = []
 
     async def lose(address: str) -> None:

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from resting_worker import resting_worker
 
 from BottleneckOODLib.imaging.volume import Geometry, Volume
 from BottleneckOODLib.worker.client import Built, Done, Event, Failed, WorkerClient
@@ -78,13 +80,34 @@ def until() -> Until:
 
 
 @pytest.fixture
+def go_on(tmp_path: Path) -> Path:
+    """The file that lets a resting worker go on."""
+    return tmp_path / "go on"
+
+
+@pytest.fixture
 def a_working_client(
-    a_client: WorkerClient, a_volume: Volume, small_model: dict[str, str], until: Until
-) -> WorkerClient:
-    """A client whose worker has begun."""
-    a_client.assess(a_volume, "round", **small_model)
-    until(a_client, Working)
-    return a_client
+    a_volume: Volume, small_model: dict[str, str], until: Until, tmp_path: Path, go_on: Path
+) -> Iterator[WorkerClient]:
+    """A client whose worker is at work, however late it is looked at."""
+    client = WorkerClient(resting_worker(tmp_path, go_on, step="Segmenting"))
+    client.assess(a_volume, "round", **small_model)
+    until(client, Working)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def threads_are_over() -> Callable[[], bool]:
+    """Whether nothing is handed over any more, in either direction, within a minute."""
+
+    def wait() -> bool:
+        end = time.monotonic() + 60
+        while time.monotonic() < end and any("(work)" in thread.name for thread in threading.enumerate()):
+            time.sleep(0.01)
+        return not any("(work)" in thread.name for thread in threading.enumerate())
+
+    return wait
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 import SimpleITK as sitk
 from dicom_slices import write_slices
 from hostile_dicom import nested, with_inserted
+from resting_worker import resting_worker
 
 from BottleneckOODLib.errors import InputError, OutputError
 from BottleneckOODLib.imaging.volume import Volume
@@ -19,8 +20,10 @@ from BottleneckOODLib.logic import BottleneckOODLogic
 from BottleneckOODLib.reference.reference_folder import Reference
 from BottleneckOODLib.worker.client import Built, Done, Event, Failed, WorkerClient
 from BottleneckOODLib.worker.protocol import DevicesFound, Working
+from BottleneckOODLib.worker.python_command import PythonCommand
 
 Until = Callable[..., list[Event]]
+AProgram = Callable[[str], PythonCommand]
 Model = dict[str, str]
 
 
@@ -120,25 +123,28 @@ def test_a_folder_that_appears_while_building_is_kept(
 
 @pytest.mark.parametrize("moment", ["at once", "in the middle", "killed"])
 def test_a_stopped_or_killed_build_leaves_nothing(
-    a_client: WorkerClient, a_folder_of_scans: Path, a_model_only: Model, tmp_path: Path, until: Until, moment: str
+    a_folder_of_scans: Path, a_model_only: Model, tmp_path: Path, until: Until, go_on: Path, moment: str
 ) -> None:
-    output = tmp_path / "there" / "reference"
-    a_client.build_reference(a_folder_of_scans, "x", output, **a_model_only)
+    user = tmp_path / "user"
+    user.mkdir()
+    client = WorkerClient(resting_worker(tmp_path, go_on, fraction=0.3))
+    client.build_reference(a_folder_of_scans, "x", user / "there" / "reference", **a_model_only)
     if moment != "at once":
-        while not any(isinstance(e, Working) and e.fraction > 0.3 for e in until(a_client, Working)):
+        while not any(isinstance(e, Working) and e.fraction > 0.3 for e in until(client, Working)):
             pass
-    assert a_client._process is not None
-    exchange = a_client._process.exchange
+    assert client._process is not None
+    exchange = client._process.exchange
     if moment == "killed":
-        a_client._process._process.kill()
+        client._process._process.kill()
     else:
-        a_client.stop()
-    failed = until(a_client, Failed)[-1]
+        client.stop()
+        go_on.touch()
+    failed = until(client, Failed)[-1]
     assert isinstance(failed, Failed)
     assert failed.stopped is (moment != "killed")
     assert ("build the reference again" in failed.sentence) is (moment == "killed")
-    a_client.close()
-    assert list(tmp_path.rglob("*")) == []
+    client.close()
+    assert list(user.rglob("*")) == []
     assert not exchange.exists()
 
 
@@ -189,15 +195,16 @@ def test_a_case_need_not_wait_for_the_devices(
     assert [type(event) for event in events if not isinstance(event, Working)] == [DevicesFound, Done]
 
 
-def test_a_worker_that_dies_while_looking_still_answers(a_client: WorkerClient, until: Until) -> None:
-    a_client.list_devices()
-    assert a_client._process is not None
-    a_client._process._process.kill()
-    (found,) = until(a_client, DevicesFound)
+def test_a_worker_that_dies_while_looking_still_answers(a_program: AProgram, until: Until) -> None:
+    client = WorkerClient(a_program("time.sleep(600)"))
+    client.list_devices()
+    assert client._process is not None
+    client._process._process.kill()
+    (found,) = until(client, DevicesFound)
     assert isinstance(found, DevicesFound)
     assert found.devices == ()
     assert found.why_no_gpu
-    assert not a_client.expects_news
+    assert not client.expects_news
 
 
 def test_a_case_s_name_never_becomes_a_path(

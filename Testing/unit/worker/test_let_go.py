@@ -65,13 +65,6 @@ def fill(folder: Path, writes: threading.Event) -> None:
             writes.set()
 
 
-def threads_are_over() -> bool:
-    end = time.monotonic() + 60
-    while time.monotonic() < end and any("(work)" in thread.name for thread in threading.enumerate()):
-        time.sleep(0.01)
-    return not any("(work)" in thread.name for thread in threading.enumerate())
-
-
 def test_a_client_that_nobody_holds_any_more_takes_its_worker_along(
     a_program: AProgram, ends: Callable[[int], bool]
 ) -> None:
@@ -87,7 +80,7 @@ def test_a_client_that_nobody_holds_any_more_takes_its_worker_along(
 
 
 def test_also_while_a_volume_is_loaded_for_it(
-    a_program: AProgram, a_volume: Volume, ends: Callable[[int], bool]
+    a_program: AProgram, a_volume: Volume, ends: Callable[[int], bool], threads_are_over: Callable[[], bool]
 ) -> None:
     go_on = threading.Event()
 
@@ -118,7 +111,10 @@ def test_a_client_that_is_held_keeps_its_worker(a_program: AProgram) -> None:
 
 
 def test_a_volume_that_is_written_while_its_worker_is_ended_stays_nowhere(
-    a_sleeper: WorkerProcess, a_volume: Volume, monkeypatch: pytest.MonkeyPatch
+    a_sleeper: WorkerProcess,
+    a_volume: Volume,
+    monkeypatch: pytest.MonkeyPatch,
+    threads_are_over: Callable[[], bool],
 ) -> None:
     def put_late(_volume: Volume, folder: Path) -> None:
         a_sleeper.end()
@@ -189,6 +185,7 @@ def test_a_result_that_is_read_while_its_worker_is_ended_stays_nowhere(
     a_sleeper: WorkerProcess,
     monkeypatch: pytest.MonkeyPatch,
     make_assessment: Callable[..., Assessment],
+    threads_are_over: Callable[[], bool],
     failure: Exception | None,
 ) -> None:
     def take_late(folder: Path, _case_id: str) -> Assessment:

@@ -97,9 +97,9 @@ def test_stopping_at_twenty_random_moments(
         a_client.assess(a_larger_volume, f"case-{number}", **small_model)
         assert a_client._process is not None
         exchanges.add(a_client._process.exchange)
-        # At a random time, which a quick machine may have finished by, or after a random number of messages.
+        # At a random time or after a few messages, by which the run may be over; it is not before the first look.
         end = time.monotonic() + moments.uniform(0, cold if number % 5 == 0 else warm)
-        enough = None if number % 2 == 0 else moments.randint(0, 3)
+        enough = None if number % 2 == 0 else number // 2 % 4
         events: list[Event] = []
         while a_client.busy and (time.monotonic() < end if enough is None else len(events) < enough):
             events += a_client.poll()
@@ -117,8 +117,8 @@ def test_stopping_at_twenty_random_moments(
         assert set(left_in(a_client)) <= {"worker.log"}
         current = None if a_client._process is None else a_client._process.exchange
         assert not [path for path in exchanges if path.exists() and path != current]
-    # How many of them come before the end is the machine's matter.
-    assert stopped
+    # How many of the others come before the end is the machine's matter.
+    assert stopped >= 3
     a_client.assess(a_larger_volume, "after all", **small_model)
     done = until(a_client)[-1]
     assert isinstance(done, Done)
