@@ -30,7 +30,10 @@ _NRRD_ITEM_BYTES = {
 }  # fmt: skip
 _TEXT_ENCODINGS = ("ascii", "text", "txt")
 _RAW_ENCODINGS = ("raw",)
-_META_FIELD = re.compile(r"\s*(\w+)\s*[=:]\s*(.*)")
+_META_FIELD = re.compile(r"\s*(\w+)[ \t]*[=:][\s=:]*(.*)", re.ASCII)
+_META_DATA = "ElementDataFile"
+_META_CHECKED = ("NDims", "DimSize", "ElementType", "ElementNumberOfChannels", "CompressedData", "CompressedDataSize")
+_BLOCK_BYTES = 1 << 22
 _NRRD_FIELD = re.compile(r"([^:#]+):\s(.*)")
 _MOST_DIGITS = 19
 _LONGEST_FIELD = 300
@@ -82,17 +85,19 @@ def check_meta_header(path: Path) -> None:
     """Check a MetaImage's header against the bytes that are there, before the reading library complains on the console.
 
     Raises:
-        InputError: The file of its voxels is missing, lies elsewhere, or is shorter than the header declares; the
-            voxels lie in several files; or that is no volume.
+        InputError: The file of its voxels is missing, named twice, lies elsewhere, or is shorter than the header
+            declares; the voxels lie in several files; or that is no volume.
 
     Source:
         https://itk.org/Wiki/ITK/MetaIO/Documentation
     """
     fields, end = _meta_fields(path)
-    named = fields.get("ElementDataFile", "")
-    if not named:
-        return
+    named = fields.get(_META_DATA, "")
+    # What is missing in a line is taken from the next one by the reading library.
+    if not named or fields.get("NDims", "") != str(len(fields.get("DimSize", "").split())):
+        raise InputError(_damaged(path))
     local = named.upper() == "LOCAL"
+    _check_last_field(path, end)
     values = _product(fields.get("DimSize", ""), path)
     if values is not None:
         check_size(tuple(int(n) for n in fields["DimSize"].split()), path.name)
@@ -131,7 +136,7 @@ def data_file_named(path: Path) -> str:
     if name.endswith((".nrrd", ".nhdr")):
         named = _nrrd_fields(path)[0].get("datafile", "")
     elif name.endswith((".mha", ".mhd")):
-        named = _meta_fields(path)[0].get("ElementDataFile", "")
+        named = _meta_fields(path)[0].get(_META_DATA, "")
         named = "" if named.upper() == "LOCAL" else named
     else:
         named = ""
@@ -141,19 +146,25 @@ def data_file_named(path: Path) -> str:
 def _nrrd_fields(path: Path) -> tuple[Mapping[str, str], int]:
     """Fields by name, both in lower case, names without spaces; and how many bytes the header takes."""
     start = first_bytes(path, _MOST_HEADER_BYTES)
-    ends = [at + length for mark, length in ((b"\n\n", 2), (b"\r\n\r\n", 4)) if (at := start.find(mark)) >= 0]
-    end = min(ends, default=len(start))
-    if not ends and len(start) == _MOST_HEADER_BYTES:
-        raise InputError(_too_long(path))
     fields: dict[str, str] = {}
-    for line in start[:end].decode("latin-1").splitlines():
+    end = 0
+    # As bytes: text has more ends of a line than the reading library knows, and would hide or show a field.
+    for row in start.splitlines(keepends=True):
+        end += len(row)
+        line = row.rstrip(b"\r\n").decode("latin-1")
+        if not line:
+            return fields, end
         if len(line) > _LONGEST_FIELD and line[:1] != "#" and ":=" not in line and not line.startswith("content:"):
             message = f"The header of {path.name} is damaged: a line is longer than any field is; export it again."
             raise InputError(message)
         if field := _NRRD_FIELD.match(line):
             name = field[1].lower().replace(" ", "")
+            if name in fields:
+                raise InputError(_damaged(path))
             # The name of a file keeps its capitals.
             fields[name] = field[2].strip() if name == "datafile" else field[2].strip().lower()
+    if len(start) == _MOST_HEADER_BYTES:
+        raise InputError(_too_long(path))
     return fields, end
 
 
@@ -162,15 +173,39 @@ def _meta_fields(path: Path) -> tuple[Mapping[str, str], int]:
     start = first_bytes(path, _MOST_HEADER_BYTES)
     fields: dict[str, str] = {}
     end = 0
-    for line in start.splitlines(keepends=True):
-        end += len(line)
-        if field := _META_FIELD.match(line.decode("latin-1").rstrip("\r\n")):
+    # The reading library ends a line here alone.
+    for row in start.split(b"\n"):
+        end += len(row) + 1
+        if field := _META_FIELD.match(row.decode("latin-1")):
+            if field[1] in fields and field[1] in _META_CHECKED:
+                raise InputError(_damaged(path))
             fields[field[1]] = field[2].strip()
-            if field[1] == "ElementDataFile":
-                return fields, end
+            if field[1] == _META_DATA:
+                return fields, min(end, len(start))
     if len(start) == _MOST_HEADER_BYTES:
         raise InputError(_too_long(path))
-    return fields, end
+    return fields, len(start)
+
+
+def _check_last_field(path: Path, end: int) -> None:
+    """Refuse a header that names the file of its voxels twice, however that is hidden.
+
+    A line without all of its numbers, or without any value, swallows the next one in the reading library, which would
+    then take the second.
+    """
+    wanted = _META_DATA.encode("ascii")
+    with path.open("rb") as stream:
+        found = stream.read(end).count(wanted)
+        kept = b""
+        while found == 1 and (block := stream.read(_BLOCK_BYTES)):
+            found += wanted in kept + block
+            kept = block[-len(wanted) :]
+    if found != 1:
+        raise InputError(_damaged(path))
+
+
+def _damaged(path: Path) -> str:
+    return f"The header of {path.name} is damaged; export the image again."
 
 
 def _too_long(path: Path) -> str:
@@ -181,8 +216,7 @@ def _product(text: str, path: Path) -> int | None:
     """How many values whole numbers in a row make; None where it is something else, which the library judges."""
     words = text.split()
     if any(len(word) > _MOST_DIGITS for word in words):
-        message = f"The header of {path.name} is damaged; export the image again."
-        raise InputError(message)
+        raise InputError(_damaged(path))
     if not words or not all(word.isascii() and word.isdecimal() for word in words):
         return None
     return math.prod(int(word) for word in words)
@@ -196,7 +230,7 @@ def _check_declared(declared: int, available: int, data: Path) -> None:
 
 def _beside(path: Path, named: str) -> Path:
     """The file that a header names, when it is one plain file in the header's folder or inside of it."""
-    if named.split(maxsplit=1)[0] == "LIST" or "%" in named:
+    if named.startswith("LIST") or "%" in named:
         message = f"The voxels of {path.name} lie in several files, which is not supported; save it as one file."
         raise InputError(message)
     windows = PureWindowsPath(named)

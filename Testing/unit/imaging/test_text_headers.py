@@ -58,6 +58,57 @@ def test_voxels_elsewhere_are_not_read(tmp_path: Path, form: str) -> None:
             read_volume(path)
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "data file: ../v.raw\nnote:=x\x85data file: ok.raw",
+        "data file: ../v.raw\n# x\x0bdata file: ok.raw",
+        "data file: ../v.raw\n\r\ndata file: ok.raw",
+        "data file: ../v.raw\ndata file: ok.raw",
+    ],
+)
+def test_what_is_no_line_of_its_own_hides_no_voxels_elsewhere_in_nrrd(tmp_path: Path, fields: str) -> None:
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    for path in (tmp_path / "v.raw", inside / "ok.raw"):
+        path.write_bytes(NOISE.tobytes())
+    with pytest.raises(InputError, match=r"lie in another folder|is damaged"):
+        read_volume(a_nrrd(inside / "a.nhdr", *fields.split("\n")))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "Comment = x\rElementDataFile = ok.raw\nElementDataFile = ../v.raw",
+        "Note\nElementDataFile = ok.raw\nElementDataFile = ../v.raw",
+        "Offset = 0 0\nElementDataFile = ok.raw\nElementDataFile = ../v.raw",
+        "Offset = 0 0\nElementDataFile = LOCAL\n" + 5_000_000 * " " + "\nElementDataFile = ../v.raw",
+        "ElementDataFile\xa0= ok.raw\nElementDataFile = ../v.raw",
+        "ElementDataFile =\n../v.raw",
+        "ElementDataFile \nElementDataFile\xa0= ../v.raw",
+        "ElementDataFile == {outside}/v.raw",
+        "ElementDataFile = LISTED.raw\n" + 4 * "../v.raw\n",
+    ],
+)
+def test_what_is_no_line_of_its_own_hides_no_voxels_elsewhere_in_metaimage(tmp_path: Path, fields: str) -> None:
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    for path in (tmp_path / "v.raw", inside / "ok.raw", inside / "LISTED.raw"):
+        path.write_bytes(NOISE.tobytes())
+    path = a_meta(inside / "a.mhd", "")
+    start = path.read_text(encoding="latin-1").removesuffix("ElementDataFile = \n")
+    path.write_text(start + fields.format(outside=tmp_path) + "\n", encoding="latin-1", newline="")
+    with pytest.raises(InputError, match=r"lie in another folder|lie in several files|is damaged"):
+        read_volume(path)
+
+
+def test_a_size_continued_in_the_next_line_asks_for_no_memory(tmp_path: Path) -> None:
+    path = a_meta(tmp_path / "a.mha", "LOCAL", sizes="6 5\n1000000000 = 4")
+    path.write_bytes(path.read_bytes() + NOISE.tobytes())
+    with pytest.raises(InputError, match="is damaged"):
+        check_meta_header(path)
+
+
 @pytest.mark.parametrize("device", ["/dev/zero", "/dev/stdin"])
 def test_a_colon_instead_of_an_equals_sign_hides_nothing(tmp_path: Path, device: str) -> None:
     path = a_meta(tmp_path / "a.mhd", "LOCAL")
