@@ -53,8 +53,15 @@ def without_pixels(folder: Path, rows: int, columns: int, coding: str = Explicit
         pydicom.dcmwrite(folder / f"{number}.dcm", slice_, enforce_file_format=True)
 
 
-def deflated_without_end(path: Path, megabytes: int) -> None:
-    """A deflated data set of some kilobytes that unpacks to as many megabytes."""
+def deflated_without_end(path: Path, megabytes: int, hidden_in: str = "") -> None:
+    """A deflated data set of some kilobytes that unpacks to as many megabytes.
+
+    Args:
+        path: Where it is written.
+        megabytes: How many.
+        hidden_in: ``"distance"``: the header says late that it is deflated; ``"length"``: the header's length leads to
+            another data set, which is harmless; empty: it is not hidden.
+    """
     meta = FileMetaDataset()
     meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = DeflatedExplicitVRLittleEndian, CTImageStorage
     meta.MediaStorageSOPInstanceUID = "1.2.3"
@@ -65,5 +72,16 @@ def deflated_without_end(path: Path, megabytes: int) -> None:
     begin = raw.index(DeflatedExplicitVRLittleEndian.encode()) + len(DeflatedExplicitVRLittleEndian)
     length = struct.unpack_from("<I", raw, 140)[0]
     assert begin < 144 + length < len(raw)
+    head, meta_elements = raw[:140], raw[144 : 144 + length]
+    # Of even length, as every value.
+    harmless = deflated(struct.pack("<HH2sH", 0x0008, 0x0060, b"CS", 2) + b"CT") + b"\0\0"
+    notes = {"distance": bytes(4000), "length": harmless[: len(harmless) // 2 * 2]}
+    if note := notes.get(hidden_in, b""):
+        private = struct.pack("<HH", 0x0002, 0x0102) + b"OB\0\0" + struct.pack("<I", len(note))
+        if hidden_in == "distance":
+            meta_elements, length = private + note + meta_elements, length + len(private) + len(note)
+        else:
+            meta_elements, length = meta_elements + private + note, length + len(private)
     private = struct.pack("<HH", 0x0009, 0x1010) + b"OB\0\0" + struct.pack("<I", megabytes << 20)
-    path.write_bytes(raw[: 144 + length] + deflated(private + bytes(megabytes << 20)))
+    packed = deflated(private + bytes(megabytes << 20))
+    path.write_bytes(head + struct.pack("<I", length) + meta_elements + packed)

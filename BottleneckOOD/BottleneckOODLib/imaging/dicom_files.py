@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import warnings
@@ -10,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pydicom
-from pydicom.filereader import read_file_meta_info
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -31,7 +31,6 @@ _PIXEL_ELEMENT_BYTES = (12, 8)
 _MOST_SURPLUS_BYTES = 1 << 20
 _MISSING = "is truncated: pixels are missing"
 _TOO_MUCH = "holds far more than its header declares"
-_MOST_META_BYTES = 1 << 16
 _BLOCK_BYTES = 1 << 20
 _OTHER_KINDS = {
     b"MZ": "a Windows program",
@@ -61,16 +60,15 @@ def read_header(path: Path, tags: Sequence[str]) -> pydicom.Dataset | None:
         if not stat.S_ISREG(path.stat().st_mode):
             return None
         with path.open("rb") as stream:
-            start = stream.read(_MOST_META_BYTES)
-        if start[PREAMBLE_BYTES : PREAMBLE_BYTES + len(MAGIC)] != MAGIC:
+            start = stream.read(PREAMBLE_BYTES + len(MAGIC))
+        if start[PREAMBLE_BYTES:] != MAGIC:
             return None
         _check_preamble(start, path)
         with warnings.catch_warnings():
             # Values that break the standard are judged where they are used, in one sentence.
             warnings.simplefilter("ignore")
-            if _unpacks_without_end(path, start):
-                return None
-            return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[*tags, "BitsAllocated"])
+            with path.open("rb", buffering=0) as raw, _Watched(raw) as stream:
+                return pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=[*tags, "BitsAllocated"])
     except InputError:
         raise
     except Exception:
@@ -131,22 +129,32 @@ def _check_preamble(start: bytes, path: Path) -> None:
             raise InputError(message)
 
 
-def _unpacks_without_end(path: Path, start: bytes) -> bool:
-    """Whether a deflated data set is larger than its file allows; pydicom would unpack all of it at once."""
-    if DeflatedExplicitVRLittleEndian.encode() not in start[:2048]:
-        return False
-    size = path.stat().st_size
-    meta = read_file_meta_info(path)
-    # After preamble, magic and the group's length, which counts from behind itself.
-    begin = PREAMBLE_BYTES + len(MAGIC) + 12 + int(meta.FileMetaInformationGroupLength)
-    left = _BLOCK_BYTES + 100 * size
+class _Watched(io.BufferedReader):
+    """A file that pydicom reads: all that is left of it, which it reads where it would unpack it at once, is looked at.
+
+    Only pydicom knows where it takes a deflated data set to begin; what the header says of it may be wrong.
+    """
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As ``io.BufferedReader.read``.
+
+        Raises:
+            ValueError: What is left would unpack to more than its size allows.
+        """
+        found = super().read(size)
+        if (size is None or size < 0) and _unpacks_without_end(found):
+            message = "it unpacks without end"
+            raise ValueError(message)
+        return found
+
+
+def _unpacks_without_end(packed: bytes) -> bool:
+    left = _BLOCK_BYTES + 100 * len(packed)
     unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
-    with path.open("rb") as stream:
-        stream.seek(begin)
-        waiting = stream.read(_BLOCK_BYTES)
-        while waiting and not unpacker.eof:
-            left -= len(unpacker.decompress(waiting, _BLOCK_BYTES))
-            if left < 0:
-                return True
-            waiting = unpacker.unconsumed_tail or stream.read(_BLOCK_BYTES)
+    waiting = packed
+    while waiting and not unpacker.eof:
+        left -= len(unpacker.decompress(waiting, _BLOCK_BYTES))
+        if left < 0:
+            return True
+        waiting = unpacker.unconsumed_tail
     return False

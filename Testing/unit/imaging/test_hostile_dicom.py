@@ -96,9 +96,10 @@ def test_some_hundred_bytes_that_ask_for_gigabytes_are_refused(
         tracemalloc.stop()
 
 
-def test_a_deflated_file_that_unpacks_without_end_takes_little_memory(tmp_path: Path) -> None:
+@pytest.mark.parametrize("hidden_in", ["", "distance", "length"])
+def test_a_deflated_file_that_unpacks_without_end_takes_little_memory(tmp_path: Path, hidden_in: str) -> None:
     (tmp_path / "series").mkdir()
-    deflated_without_end(tmp_path / "series" / "1.dcm", 200)
+    deflated_without_end(tmp_path / "series" / "1.dcm", 200, hidden_in)
     assert (tmp_path / "series" / "1.dcm").stat().st_size < 300_000
     tracemalloc.start()
     try:
