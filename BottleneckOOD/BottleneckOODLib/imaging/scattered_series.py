@@ -95,20 +95,22 @@ def files_in_order(stack: Iterable[SeriesPart]) -> tuple[Path, ...]:
 def series_at(folder: Path) -> tuple[list[Series], list[str]]:
     """The series of a folder, as ``list_series``; or those below one that holds no images itself, but parts of series.
 
+    There the files that were passed over are those of scans whose slices cannot be told to be one.
+
     Raises:
         InputError: No file in the folder is a DICOM image, and none below it is a part of a series.
     """
     try:
         return list_series(folder)
     except InputError:
-        found = _series_below(folder) if has_few_files(folder) else []
+        found, passed_over = _series_below(folder) if has_few_files(folder) else ([], [])
         if not found:
             raise
-        return found, []
+        return found, passed_over
 
 
-def _series_below(root: Path) -> list[Series]:
-    """The scans in the folders below; none unless one of them lies in several folders."""
+def _series_below(root: Path) -> tuple[list[Series], list[str]]:
+    """The scans in the folders below, and files of others that are no one stack; none unless one is scattered."""
     parts: dict[str, list[tuple[SeriesPart, Series]]] = {}
     for place, folders, _ in os.walk(root):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -120,15 +122,20 @@ def _series_below(root: Path) -> list[Series]:
             if not why_no_scan(series):
                 parts.setdefault(series.uid, []).append((part_of(Path(place), series), series))
     whole: list[Series] = []
+    passed_over: list[str] = []
     scattered = False
     for uid, of_series in parts.items():
         stacks = whole_stacks([part for part, _ in of_series])
         scattered = scattered or any(len(stack) > 1 for stack in stacks)
+        if not stacks:
+            passed_over += [path.name for part, _ in of_series for path in part.files]
         for stack in stacks[:1]:
             taken = [series for part, series in of_series if part in stack]
             slices = [pair for series in taken for pair in zip(series.files, series.headers, strict=True)]
             whole.append(series_of_slices(uid, slices))
-    return sorted(whole, key=lambda series: (-len(series.files), series.uid)) if scattered else []
+    if not scattered:
+        return [], []
+    return sorted(whole, key=lambda series: (-len(series.files), series.uid)), passed_over
 
 
 def series_in(folders: Iterable[Path], uid: str) -> Series:

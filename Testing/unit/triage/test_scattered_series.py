@@ -98,6 +98,18 @@ def test_the_folder_above_is_read_as_if_its_slices_lay_in_it(
         read_volume(study)
 
 
+def test_a_scan_below_that_cannot_be_told_to_be_one_is_not_passed_over_in_silence(
+    whole: Path, tmp_path: Path, write_slices: WriteSlices
+) -> None:
+    study = tmp_path / "study"
+    scatter(whole, study / "1", study / "2")
+    assert read_volume(study).warnings == ()
+    write_slices(study / "phases", uid=B, positions=[np.array([0.0, 0.0, 2.5 * (k // 2)]) for k in range(4)])
+    assert read_volume(study).warnings == (
+        "4 file(s) in the folder are no part of the series and were passed over.",
+    )
+
+
 def test_a_folder_above_may_hold_a_part_itself(whole: Path, tmp_path: Path) -> None:
     scatter(whole, tmp_path / "study", tmp_path / "study" / "more")
     (joined,), _ = found_in(tmp_path / "study")
