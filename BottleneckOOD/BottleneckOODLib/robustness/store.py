@@ -75,9 +75,10 @@ class MeasurementStore:
 
     def _read(self, folder: Path, identity: Mapping[str, Any]) -> None:
         try:
-            text = self._path.read_text(encoding="utf-8")
-            whole = text[: text.rfind("\n") + 1]
-            first, *lines = whole.splitlines()
+            # As bytes: a system may end lines with two of them.
+            content = self._path.read_bytes()
+            whole = content[: content.rfind(b"\n") + 1]
+            first, *lines = whole.decode("utf-8").splitlines()
             same = json.loads(first)["identity"] == json.loads(json.dumps(identity))
             self._rows = {} if not same else dict(_from_json(json.loads(line)) for line in lines)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -89,10 +90,10 @@ class MeasurementStore:
                 "give the same ones, choose another output folder, or add --overwrite."
             )
             raise OutputError(message)
-        if whole != text:
+        if whole != content:
             # A line that a kill cut off would spoil the next one. Cut off, not written anew: what is there stays there.
             try:
-                os.truncate(self._path, len(whole.encode("utf-8")))
+                os.truncate(self._path, len(whole))
             except OSError as error:
                 message = f"The file {self._path} cannot be written ({error.strerror}); check permissions."
                 raise OutputError(message) from None
