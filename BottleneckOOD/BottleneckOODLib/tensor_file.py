@@ -23,7 +23,7 @@ _MOST_AXES = 16
 _LENGTH_BYTES = 8
 _ENTRY = {"dtype", "shape", "data_offsets"}
 _LARGEST_SIZE = 2**62
-_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+_OS_ERROR = re.compile(r"([^:]*) \(os error (\d+)\)")
 _ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 
 
@@ -55,9 +55,10 @@ def telling_the_system_s_reason() -> Iterator[None]:
     try:
         yield
     except safetensors.SafetensorError as error:
-        told = _OS_ERROR.search(str(error))
-        number = errno.EIO if told is None else int(told.group(1))
-        raise OSError(number, os.strerror(number)) from None
+        if told := _OS_ERROR.search(str(error)):
+            # Its words, since Windows counts its errors in another way than ``os.strerror``.
+            raise OSError(int(told[2]), told[1].strip().removesuffix(".")) from None
+        raise OSError(errno.EIO, os.strerror(errno.EIO)) from None
 
 
 def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:

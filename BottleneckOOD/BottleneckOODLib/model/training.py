@@ -198,7 +198,7 @@ class _Run:
 
         Raises:
             ModelError: It was made with another network or seed, or is damaged.
-        DependencyError: The installed PyTorch is too old to read it safely.
+            DependencyError: The installed PyTorch is too old to read it safely.
         """
         path = self.output / CHECKPOINT
         if not path.is_file():
