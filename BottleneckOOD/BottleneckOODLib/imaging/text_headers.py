@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 import stat
+import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -82,11 +83,14 @@ def check_nrrd_header(path: Path) -> tuple[str, ...]:
 
 
 def check_meta_header(path: Path) -> None:
-    """Check a MetaImage's header against the bytes that are there, before the reading library complains on the console.
+    """Check a MetaImage's header against the bytes that are there.
+
+    The reading library takes packed voxels that are damaged or end too early, and leaves in their place whatever the
+    memory held before: perhaps another image. So they are unpacked once as a stream, in constant memory.
 
     Raises:
-        InputError: The file of its voxels is missing, named twice, lies elsewhere, or is shorter than the header
-            declares; the voxels lie in several files; or that is no volume.
+        InputError: The file of its voxels is missing, named twice, lies elsewhere, is damaged, or is shorter than the
+            header declares; the voxels lie in several files; or that is no volume.
 
     Source:
         https://itk.org/Wiki/ITK/MetaIO/Documentation
@@ -105,13 +109,15 @@ def check_meta_header(path: Path) -> None:
     available = data.stat().st_size - (end if local else 0)
     item = _META_ITEM_BYTES.get(fields.get("ElementType", "").removeprefix("MET_").removesuffix("_ARRAY"))
     channels = _product(fields.get("ElementNumberOfChannels", "1"), path) or 1
+    declared = None if values is None or item is None else values * item * channels
     if fields.get("CompressedData", "").lower() == "true":
         packed = _product(fields.get("CompressedDataSize", "0"), path)
         # A size that is none counts as more than there is.
-        _check_declared(available + 1 if packed is None else packed, available, data)
-        available *= MAX_GZIP_RATIO
-    if values is not None and item is not None:
-        _check_declared(values * item * channels, available, data)
+        _check_declared(packed or available + 1, available, data)
+        _check_declared(declared or 0, available * MAX_GZIP_RATIO, data)
+        _check_packed(data, end if local else 0, packed or 0, declared)
+    elif declared is not None:
+        _check_declared(declared, available, data)
 
 
 def detached_file(path: Path) -> Path | None:
@@ -224,8 +230,30 @@ def _product(text: str, path: Path) -> int | None:
 
 def _check_declared(declared: int, available: int, data: Path) -> None:
     if declared > available:
-        message = f"The file {data.name} is truncated or damaged: voxels are missing; copy or download it again."
-        raise InputError(message)
+        raise InputError(_missing(data))
+
+
+def _missing(data: Path) -> str:
+    return f"The file {data.name} is truncated or damaged: voxels are missing; copy or download it again."
+
+
+def _check_packed(data: Path, begin: int, packed: int, declared: int | None) -> None:
+    """Refuse packed voxels, so many bytes from ``begin`` on, that do not end or are not as many as declared."""
+    # zlib or gzip, as the stream says.
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    unpacked = 0
+    with data.open("rb") as stream:
+        stream.seek(begin)
+        try:
+            while not unpacker.eof and (block := stream.read(min(packed, _BLOCK_BYTES))):
+                packed -= len(block)
+                while block and not unpacker.eof and unpacked <= (declared or 0):
+                    unpacked += len(unpacker.decompress(block, _BLOCK_BYTES))
+                    block = unpacker.unconsumed_tail
+        except zlib.error:
+            raise InputError(_missing(data)) from None
+    if not unpacker.eof or unpacked != declared:
+        raise InputError(_missing(data))
 
 
 def _beside(path: Path, named: str) -> Path:

@@ -174,6 +174,33 @@ def test_some_hundred_bytes_of_metaimage_never_ask_for_memory(tmp_path: Path, fi
         check_meta_header(a_meta(tmp_path / "a.mha", "LOCAL", *fields, sizes="1100 1100 1100"))
 
 
+def _changed(content: bytes, fault: str) -> bytes:
+    header, packed = content.split(b"ElementDataFile = LOCAL\n")
+    size = f"CompressedDataSize = {len(packed)}\n".encode()
+    half = packed[: len(packed) // 2]
+    told_right = header.replace(size, f"CompressedDataSize = {len(half)}\n".encode())
+    changed = {
+        "ends too early": told_right + b"ElementDataFile = LOCAL\n" + half,
+        "no size": header.replace(size, b"") + b"ElementDataFile = LOCAL\n" + packed,
+        "one bit": content[:-200] + bytes([content[-200] ^ 64]) + content[-199:],
+        "fewer slices": content.replace(b"DimSize = 6 5 40", b"DimSize = 6 5 41"),
+        "more slices": content.replace(b"DimSize = 6 5 40", b"DimSize = 6 5 39"),
+    }
+    assert changed[fault] != content
+    return changed[fault]
+
+
+@pytest.mark.parametrize("fault", ["ends too early", "no size", "one bit", "fewer slices", "more slices"])
+def test_packed_voxels_that_are_not_all_there_are_not_filled_up_from_memory(tmp_path: Path, fault: str) -> None:
+    path = tmp_path / "a.mha"
+    whole = np.random.default_rng(1).integers(-1000, 1000, (40, 5, 6)).astype(np.int16)
+    sitk.WriteImage(sitk.GetImageFromArray(whole), path, useCompression=True)
+    np.testing.assert_array_equal(read_volume(path).voxels, whole)
+    path.write_bytes(_changed(path.read_bytes(), fault))
+    with pytest.raises(InputError, match="voxels are missing"):
+        read_volume(path)
+
+
 @pytest.mark.parametrize("digits", ["9" * 5000, "٣ ٣ ٣", "²", "-5 -5 -5", "0x10 2 2"])
 def test_numbers_that_are_none_are_one_sentence(tmp_path: Path, digits: str) -> None:
     for path in (a_nrrd(tmp_path / "a.nrrd"), a_meta(tmp_path / "a.mha", "LOCAL")):
