@@ -184,14 +184,25 @@ def _status(store: Store) -> int:
 def _drift(store: Store, model: str, reference: str | None, names: Names) -> int:
     from BottleneckOODLib.logic import BottleneckOODLogic  # noqa: PLC0415 - keeps --help fast
     from BottleneckOODLib.triage.drift import drift_sentences  # noqa: PLC0415
+    from BottleneckOODLib.triage.judging import Judge, fingerprint_of  # noqa: PLC0415
 
     compared = BottleneckOODLogic(model, reference).reference
-    calibration = compared.combined_calibration
+    results = list(store.results(fingerprint_of(Judge(model, reference))))
+    n_judged = sum(found.p_value is not None for found in results)
+    n_others = len(store.p_values()) - n_judged
+    if n_others and not n_judged:
+        message = (
+            f'The model and the reference "{compared.name}" did not judge the cases of this store; name those that '
+            "did: --model, --reference."
+        )
+        raise InputError(message)
+    if n_others:
+        say(f"Left out, because another model or reference judged them: {n_others} cases.")
     folders = store.folders()
     if names != "files":
         first = {folder: case_id for case_id, folder in reversed(folders.items())}
         folders = {case_id: f"the folder of {first[folder]}" for case_id, folder in folders.items()}
-    for sentence in drift_sentences(store.results(), calibration, folders):
+    for sentence in drift_sentences(results, compared.combined_calibration, folders):
         say(sentence)
     return 0
 

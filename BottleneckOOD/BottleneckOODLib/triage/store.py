@@ -222,8 +222,12 @@ class Store(OpenDatabase):
             record = session.scalars(query).first()
         return parse_record(record, f"of {case_id} in the store")[0] if record else None
 
-    def results(self) -> Iterator[Found]:
-        """The newest result of every case, in the order in which the cases were first seen."""
+    def results(self, judge: str | None = None) -> Iterator[Found]:
+        """The newest result of every case, in the order in which the cases were first seen.
+
+        Args:
+            judge: Fingerprint of a model and a reference: results by others are left out; None leaves out none.
+        """
         query = (
             select(AssessmentRow, CaseRow.case_id)
             .join(WorkRow, WorkRow.assessment == AssessmentRow.number)
@@ -232,6 +236,8 @@ class Store(OpenDatabase):
             .options(defer(AssessmentRow.record))
             .execution_options(yield_per=500)
         )
+        if judge is not None:
+            query = query.where(AssessmentRow.judge == judge)
         with self.reading() as session:
             for row, case_id in session.execute(query):
                 yield found_in(row, case_id)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
+import pytest
+
+from BottleneckOODLib.assessment.assessment import Assessment
+from BottleneckOODLib.cli.main import main
 from BottleneckOODLib.ood.calibration import conformal_p_value
 from BottleneckOODLib.triage.drift import drift_sentences
-from BottleneckOODLib.triage.store import Found
+from BottleneckOODLib.triage.judging import Judge, fingerprint_of
+from BottleneckOODLib.triage.place import Place
+from BottleneckOODLib.triage.store import Found, Store
 
 CALIBRATION = np.random.default_rng(0).normal(size=200)
 
@@ -56,3 +65,22 @@ def test_sources_are_told_apart() -> None:
 def test_grey_cases_have_no_say_and_none_is_too_few() -> None:
     grey = Found("x", "grey", "s", None, None, None, "2026-01-01", "", 1.0)
     assert drift_sentences([grey] * 50, CALIBRATION)[0] == "Over time: 0 judged cases are too few to say anything."
+
+
+def test_cases_are_compared_with_the_reference_that_judged_them_alone(
+    a_store: Store, make_assessment: Callable[..., Assessment], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def judged(case_id: str, judge: str) -> None:
+        a_store.note_case(case_id * 64, case_id, Place(case_id, "", "1"))
+        a_store.add_assessment(case_id, judge, replace(make_assessment(), case_id=case_id), f"out/{case_id}", 1.0)
+
+    command = ["triage", "drift", "--store", str(tmp_path / "triage.db")]
+    for case_id in "ab":
+        judged(case_id, "another")
+    assert main(command) == 2
+    assert "did not judge the cases of this store; name those that did" in capsys.readouterr().err
+    judged("c", fingerprint_of(Judge()))
+    assert main(command) == 0
+    told = capsys.readouterr().out
+    assert "another model or reference judged them: 2 cases" in told
+    assert "Over time: 1 judged cases are too few" in told
