@@ -145,6 +145,17 @@ def test_cases_of_another_reference_have_no_place_on_the_map(a_store: Store, mak
     assert contents.training == make_assessment().map_points
 
 
+def test_only_what_a_reference_judged_is_compared_with_it(a_store: Store, make_assessment: MakeAssessment) -> None:
+    for name in ("a", "b"):
+        add_case(a_store, make_assessment("red", case_id=name))
+    other = make_assessment("red", case_id="c", reference=ReferenceFacts("other", "ef" * 32, 9))
+    a_store.note_case("c" * 64, "c", Place("c", "", "1"))
+    a_store.add_assessment("c", "another", other, "", 1.0)
+    contents = gather(a_store)
+    assert [found.case_id for found in contents.judged] == ["a", "b", "c"]
+    assert [found.case_id for found in contents.compared] == ["a", "b"]
+
+
 def test_a_batch_that_runs_meanwhile_does_not_change_what_the_report_tells(
     a_store: Store, make_assessment: MakeAssessment, monkeypatch: pytest.MonkeyPatch
 ) -> None:

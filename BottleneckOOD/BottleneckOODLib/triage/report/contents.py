@@ -52,8 +52,12 @@ class ListedCase:
 
 @dataclass(frozen=True)
 class JudgedBy:
-    """Who judged, and how many cases' newest result it is; ``head`` is None where no case could be read."""
+    """Who judged, by fingerprint and by name, and how many cases' newest result it is.
 
+    ``head`` is None where no case could be read.
+    """
+
+    judge: str
     head: RecordHead | None
     n_cases: int
 
@@ -72,6 +76,8 @@ class Contents:
         judges: Which models and references judged, the most frequent first.
         map_reference: The reference whose map is shown; None where no case has a place.
         training: Its cases on the map.
+        compared: The results by the reference of that map (or by the most frequent one) that have a p-value, in the
+            same order.
         calibration: Its own scores, shape (n,); None where the reference is not at hand.
         n_damaged: Rows of decisions that cannot be read.
     """
@@ -85,13 +91,14 @@ class Contents:
     judges: tuple[JudgedBy, ...]
     map_reference: ReferenceFacts | None
     training: tuple[MapPoint, ...]
+    compared: tuple[Found, ...]
     calibration: FloatArray | None
     n_damaged: int
 
     @property
     def judged(self) -> list[Found]:
         """The results that have a p-value, in the order in which the cases were first seen."""
-        return [found for found in self.results if found.p_value is not None and found.score is not None]
+        return [found for found in self.results if _has_score(found)]
 
 
 def gather(store: Store, *, reference: str | None = None, most: int = MOST_LISTED) -> Contents:
@@ -110,6 +117,7 @@ def gather(store: Store, *, reference: str | None = None, most: int = MOST_LISTE
     """
     numbers: list[int] = []
     by_number: dict[int, Found] = {}
+    judge_of: dict[int, str] = {}
     counts: Counter[tuple[str, str]] = Counter()
     with store.reading() as session:
         query = (
@@ -122,7 +130,7 @@ def gather(store: Store, *, reference: str | None = None, most: int = MOST_LISTE
         )
         for row, case_id, number, rating in session.execute(query):
             numbers.append(number)
-            by_number[number] = found_in(row, case_id)
+            by_number[number], judge_of[number] = found_in(row, case_id), row.judge
             counts[row.light, rating] += 1
         heads = _heads(session, most)
         places = _places(session, [number for number in numbers[:most] if number not in heads])
@@ -132,26 +140,33 @@ def gather(store: Store, *, reference: str | None = None, most: int = MOST_LISTE
         training = _training(session, next((n for n, head in heads.items() if head.reference == shown), None))
         n_known = int(session.scalar(select(func.count()).select_from(CaseRow)) or 0)
     logs = dict(StoredDecisions(store).all())
-    arrivals = {number: place for place, number in enumerate(sorted(numbers))}
+    in_order = sorted(numbers)
+    arrivals = {number: place for place, number in enumerate(in_order)}
     listed = []
     for number in islice(numbers, most):
         found, head = _without_paths(by_number[number], places.get(number, ())), heads.get(number)
         placement = head.placement if head is not None and head.reference == shown else None
         listed.append(ListedCase(found, arrivals[number], placement, logs.get(found.case_id, DecisionLog())))
     facts = shown or next((judge.head.reference for judge in judges if judge.head is not None), None)
+    same = {one.judge for one in judges if one.head is not None and one.head.reference == facts}
     return Contents(
         store=_name_of(store),
         written=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         n_known=n_known,
-        results=tuple(by_number[number] for number in sorted(numbers)),
+        results=tuple(by_number[number] for number in in_order),
         counts=dict(counts),
         listed=tuple(listed),
         judges=judges,
         map_reference=shown,
         training=training,
+        compared=tuple(by_number[n] for n in in_order if judge_of[n] in same and _has_score(by_number[n])),
         calibration=_calibration(facts, reference),
         n_damaged=sum(len(log.damage) for log in logs.values()),
     )
+
+
+def _has_score(found: Found) -> bool:
+    return found.p_value is not None and found.score is not None
 
 
 def _heads(session: Session, most: int) -> dict[int, RecordHead]:
@@ -195,7 +210,7 @@ def _judges(session: Session) -> tuple[JudgedBy, ...]:
     for judge, n_cases in session.execute(newest.group_by(AssessmentRow.judge)).all():
         with_record = select(AssessmentRow.record).where(AssessmentRow.judge == judge, AssessmentRow.record != "")
         record = session.scalar(with_record.order_by(AssessmentRow.number.desc()).limit(1))
-        judges.append(JudgedBy(parse_head(record, "in the store") if record else None, int(n_cases)))
+        judges.append(JudgedBy(judge, parse_head(record, "in the store") if record else None, int(n_cases)))
     return tuple(sorted(judges, key=lambda one: -one.n_cases))
 
 

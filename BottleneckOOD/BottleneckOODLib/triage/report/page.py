@@ -122,7 +122,7 @@ def _findings(contents: Contents, n_flagged: int) -> str:
         over_time(contents.judged),
     ]
     if contents.calibration is not None:
-        sentences.append(as_a_whole("Compared with the reference", contents.judged, contents.calibration))
+        sentences.append(as_a_whole("Compared with the reference", list(contents.compared), contents.calibration))
     elif contents.judged:
         sentences.append(
             "Not compared with the reference's own scores, because it is not at hand; name it: --reference."
