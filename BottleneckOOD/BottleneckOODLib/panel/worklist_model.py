@@ -227,15 +227,18 @@ class WorklistModel:
 
     def _let_go(self, *, in_scene: bool) -> Future[None] | None:
         """Give back the case and let the store be closed; gives when that is done, None without a store."""
-        store, desk = self._store, self._desk
+        store, desk, opening = self._store, self._desk, self._awaited.future
         self._drop_case(in_scene=in_scene)
         self._store = self._desk = None
         self._awaited.forget()
         if store is not None:
             return store.close()
+        closed = None
         if desk is not None:
+            if opening is not None:
+                closed = desk.submit(partial(_close, opening))
             desk.close()
-        return None
+        return closed
 
     def _leave(self, go: Callable[[], None], stay: Callable[[], None] = lambda: None) -> None:
         """Go on from the case that is shown, unless the reader wants to return to what was edited."""
@@ -386,3 +389,9 @@ class WorklistModel:
         if state != self.state:
             self.state = state
             self._changed()
+
+
+def _close(opening: Future[StoreSession]) -> None:
+    # In the desk, so that it is open by now, or could not be opened.
+    if opening.exception() is None:
+        opening.result().close()

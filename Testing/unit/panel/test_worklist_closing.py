@@ -12,6 +12,7 @@ from review_stores import ReviewStore
 
 from BottleneckOODLib.assessment.record import SEGMENTATION_FILE
 from BottleneckOODLib.assessment.versions import edited_versions
+from BottleneckOODLib.panel.store_session import StoreSession
 from BottleneckOODLib.triage.store import Store
 from BottleneckOODLib.triage.worklist import Worklist
 
@@ -95,6 +96,29 @@ def test_who_stays_because_the_edits_cannot_be_saved_keeps_the_case_and_no_other
     assert (a_reader.case, a_reader.display.mask) == ("red", edited)
     assert a_reader.list.state.can_move
     until_claimed(a_review.url, {"red": "Ann"})
+
+
+@pytest.mark.parametrize("how", ["store", "panel"])
+def test_a_store_that_is_closed_before_it_is_open_is_not_left_open(
+    desktops: Callable[..., Desktop], a_review: ReviewStore, gate: threading.Event, how: str
+) -> None:
+    closed = threading.Event()
+
+    class SlowToOpen(StoreSession):
+        def __init__(self, store: str) -> None:
+            super().__init__(store)
+            gate.wait()
+
+        def close(self) -> None:
+            super().close()
+            closed.set()
+
+    reader = desktops("Ann", open_session=SlowToOpen)
+    reader.list.open_store(a_review.url)
+    assert reader.list.state.opening
+    {"store": reader.list.close_store, "panel": reader.list.close}[how]()
+    gate.set()
+    assert closed.wait(60)
 
 
 def until_asked(reader: Desktop) -> None:
