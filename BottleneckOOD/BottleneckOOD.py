@@ -129,11 +129,13 @@ class BottleneckOODWidget(ScriptedLoadableModuleWidget):
             # The application would hold every panel that a reload has replaced.
             slicer.app.disconnect("aboutToQuit()", self.cleanup)
             self.panel.close()
-            # A reload only hides the widgets: those of before must not go on choosing volumes.
-            self.ui.volumeSelector.blockSignals(True)
-            self.root.setMRMLScene(None)
             self.panel = None
             self.logic.close()
+            # Slicer never deletes its widget before this; a script that made one of its own may have. Then it is False.
+            if self.root:
+                # A reload only hides the widgets: those of before must not go on choosing volumes.
+                self.ui.volumeSelector.blockSignals(True)
+                self.root.setMRMLScene(None)
 
     def onReload(self):
         """Read all of the module's files again; Slicer itself reads only this one."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pydicom
 import pytest
+import shiboken6
 import slicer
 import slicer.util
 from PySide6 import QtCore, QtGui, QtWidgets
@@ -178,6 +179,14 @@ class TestWhatTheModuleAsksFor:
         assert (source.sampleName, source.uris) == ("usual", "file:///x.nii.gz")
         with pytest.raises(TypeError, match="sampleDescription"):
             register(category="Ours", sampleName="x", sampleDescription="y")
+
+    def test_what_qt_has_deleted_counts_as_false(self, the_application: Any) -> None:
+        import qt
+
+        label = qt.QLabel()
+        assert label
+        shiboken6.delete(label)
+        assert not label
 
     def test_quitting_is_told(self, the_application: Any) -> None:
         heard: list[int] = []

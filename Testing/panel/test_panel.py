@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import shiboken6
 import slicer
 from PySide6 import QtCore, QtWidgets
 
@@ -343,6 +344,16 @@ def test_the_widget_ends_its_worker_and_leaves_the_views_as_they_were(
     assert a_runner.closed >= 1
     assert texts_in_the_slice_views() == ["", "", ""]
     a_panel.cleanup()
+
+
+def test_a_widget_that_a_script_has_made_and_deleted_is_cleaned_up_without_it(
+    a_panel: Any, a_runner: Any, the_application: Any
+) -> None:
+    before = a_runner.closed
+    shiboken6.delete(a_panel.root)
+    the_application.about_to_quit()
+    # By the panel and by the logic, which would both keep it.
+    assert (a_runner.closed - before, a_panel.panel) == (2, None)
 
 
 def test_the_corner_follows_the_case_that_the_views_show_and_goes_with_its_result(

@@ -9,6 +9,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+import shiboken6
 from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 from shibokensupport import feature
 
@@ -119,6 +120,7 @@ class QtModule(types.ModuleType):
 
 
 def give_objects_pythonqt_names() -> None:
-    """``name`` and ``className()``, which PythonQt gives to every QObject."""
+    """``name`` and ``className()``, which PythonQt gives to every QObject; one that Qt has deleted counts as False."""
     QtCore.QObject.name = property(lambda self: self.objectName(), lambda self, value: self.setObjectName(value))
     QtCore.QObject.className = lambda self: self.metaObject().className()
+    QtCore.QObject.__bool__ = lambda self: shiboken6.isValid(self)
