@@ -23,6 +23,7 @@ from BottleneckOODLib.scene.mask import _labelmap
 from BottleneckOODLib.triage.decisions import StoredDecisions
 from BottleneckOODLib.triage.store import Store
 from BottleneckOODLib.triage.worklist import Worklist
+from BottleneckOODLib.worker.client import Done
 
 Grab = Callable[[Any, str], Any]
 CASES = {"Bär": "red", "B & C": "green"}
@@ -192,6 +193,23 @@ def test_a_volume_of_the_reader_s_own_is_decided_in_the_scene(a_case: WorklistSe
     assert a_case.decisions("Bär") == []
     roles = [node.GetAttribute("BottleneckOOD.Role") for node in slicer.util.getNodesByClass("vtkMRMLTextNode")]
     assert "decisions" in roles
+
+
+def test_what_is_rated_while_a_volume_is_assessed_again_is_the_case_that_is_chosen(worklist: WorklistSession) -> None:
+    worklist.panel.a_ct_in_view("own")
+    worklist.panel.assess("green")
+    worklist.ui.assessButton.click()
+    worklist.open_store()
+    worklist.press("nextCaseButton")
+    assert worklist.ui.volumeSelector.currentNode().GetName() == "Bär"
+    worklist.ui.ratingButton4.click()
+    worklist.ui.saveDecisionButton.click()
+    assert worklist.decisions("Bär") == [("Zoë", "reject")]
+    roles = [node.GetAttribute("BottleneckOOD.Role") for node in slicer.util.getNodesByClass("vtkMRMLTextNode")]
+    assert sorted(roles) == ["record", "record"]
+    worklist.panel.hear(Done(worklist.panel.result("green"), warm=False))
+    assert worklist.ui.wordLabel.text() == "Very unusual"
+    assert "by Zoë" in worklist.ui.decisionsLabel.text()
 
 
 def test_who_rates_first_sees_no_light_until_then(worklist: WorklistSession) -> None:

@@ -255,14 +255,16 @@ class Panel:
             self.view_model.tell(f"{edited} {self.view_model.state.message}".strip())
 
     def _volume_chosen(self, node: Any | None) -> None:
-        self._chosen_while_busy = self.view_model.assesses
-        if self._chosen_while_busy:
-            return
-        self._voxels.follow(node)
         refusal = None if node is None else refusal_of(node, dicom_tag)
         usable = None if refusal is not None else node
-        unknown = usable is not None and modality_of(usable, dicom_tag) == "unknown"
+        # Also while another one is assessed: what is rated is the case that is chosen, and nothing else.
         self._take(None if usable is None else case_on(usable))
+        self._chosen_while_busy = self.view_model.assesses
+        if self._chosen_while_busy:
+            self._draw_result()
+            return
+        self._voxels.follow(node)
+        unknown = usable is not None and modality_of(usable, dicom_tag) == "unknown"
         # Who has told it once is not asked again.
         told = "unknown" if self._assessment is None else self._assessment.input.modality
         self.case.ask_modality(unknown, told)
