@@ -123,4 +123,4 @@ def give_objects_pythonqt_names() -> None:
     """``name`` and ``className()``, which PythonQt gives to every QObject; one that Qt has deleted counts as False."""
     QtCore.QObject.name = property(lambda self: self.objectName(), lambda self, value: self.setObjectName(value))
     QtCore.QObject.className = lambda self: self.metaObject().className()
-    QtCore.QObject.__bool__ = lambda self: shiboken6.isValid(self)
+    QtCore.QObject.__bool__ = lambda self: shiboken6.isValid(self)  # noqa: PLW0108 - a builtin is no method
