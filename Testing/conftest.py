@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -45,6 +47,8 @@ settings.register_profile("any machine", ANY_MACHINE, derandomize=True, database
 settings.register_profile("new examples", ANY_MACHINE, derandomize=False)
 settings.load_profile("any machine")
 
+# What takes longer than this is no busy machine any more.
+PATIENCE_S = 240.0
 MakeAssessment = Callable[..., Assessment]
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -70,6 +74,27 @@ FAMILIES = {
 }
 # The Swin encoder halves five times, and its normalisation needs more than one token.
 PATCHES = {"unet": [32, 32, 32], "swin_unetr": [64, 32, 32]}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def examples_of_no_other_test() -> Iterator[None]:
+    """Hypothesis also draws the constants of whatever modules are imported by then, which is for other tests to say."""
+    with pytest.MonkeyPatch.context() as patch:
+        # Hypothesis' own, and older versions have none.
+        with contextlib.suppress(ImportError):
+            providers = importlib.import_module("hypothesis.internal.conjecture.providers")
+            nothing = getattr(providers, "_local_constants", None)
+            if settings.default.derandomize:
+                patch.setattr(providers, "_get_local_constants", lambda: nothing, raising=False)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def a_busy_machine_is_no_slow_drive() -> Iterator[None]:
+    """A small file that a process of its own reads is not given up after the seconds that a user would wait."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("BottleneckOODLib.imaging.reading_process.LEAST_SECONDS", PATIENCE_S)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -66,7 +66,7 @@ class ReadingProcess:
     """Reads volumes in a child, which is started at once, kept from one file to the next, and replaced when it ends.
 
     Args:
-        least_seconds: How long any file may take; a large one may take longer.
+        least_seconds: How long any file may take, ``LEAST_SECONDS`` where None; a large one may take longer.
         least_memory: How many bytes of memory reading any file may take; a large one may take more. Kept on Linux only.
         python: What runs it; empty takes this interpreter.
         environment: Its whole environment; None takes this process's.
@@ -78,14 +78,15 @@ class ReadingProcess:
 
     def __init__(
         self,
-        least_seconds: float = LEAST_SECONDS,
+        least_seconds: float | None = None,
         least_memory: int = LEAST_MEMORY,
         *,
         python: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         by_file: bool = False,
     ) -> None:
-        self._least_seconds, self._least_memory = least_seconds, least_memory
+        self._least_seconds = LEAST_SECONDS if least_seconds is None else least_seconds
+        self._least_memory = least_memory
         self._python, self._environment, self._by_file = tuple(python), environment, by_file
         self._lock = threading.Lock()
         self._child: _Child | None = None

@@ -137,7 +137,7 @@ def test_a_file_that_takes_too_long_is_one_sentence(a_ct_file: Path) -> None:
 def test_a_file_that_takes_too_much_memory_is_one_sentence(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).normal(0, 300, (64, 256, 256)).astype(np.float32)
     sitk.WriteImage(sitk.GetImageFromArray(noise), tmp_path / "scan.nii")
-    with ReadingProcess() as reader:
+    with ReadingProcess(least_seconds=8.0) as reader:
         assert reader._ready_child()
         taken = 4096 * int(Path(f"/proc/{child_of(reader)}/statm").read_text().split()[0])
         reader._least_memory = taken + (20 << 20) - MEMORY_A_BYTE * (tmp_path / "scan.nii").stat().st_size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,14 @@ from BottleneckOODLib.model.nnunet_import import NnunetChoice, add_nnunet
 from BottleneckOODLib.ood.pooling import pool_tokens
 
 LIVER = NnunetChoice(label="liver")
+
+
+def assert_no_thread_stays(before: set[threading.Thread]) -> None:
+    """Nobody joins nnU-Net's thread, so it may still be about to end when the pass is over."""
+    end = time.monotonic() + 60
+    while not set(threading.enumerate()) <= before and time.monotonic() < end:
+        time.sleep(0.01)
+    assert set(threading.enumerate()) <= before
 
 
 def test_twice_the_same_input_gives_the_same_numbers(a_segmenter: NnunetSegmenter) -> None:
@@ -49,7 +58,7 @@ def test_a_stop_between_windows_ends_the_pass_and_nnunets_thread(a_segmenter: Nn
     with pytest.raises(Cancelled):
         a_segmenter.run(tensor, stop)
     assert calls == [(n, a_segmenter.window_count(tensor.shape)) for n in range(at + 1)]
-    assert set(threading.enumerate()) <= threads
+    assert_no_thread_stays(threads)
     assert a_segmenter.run(tensor).logits.shape == (6, *tensor.shape)
 
 
@@ -138,13 +147,13 @@ def test_memory_that_ends_where_a_window_is_fed_is_told_and_not_waited_for(
     # Who waits for ever must not hold the tests.
     run = threading.Thread(target=lambda: found.append(a_segmenter.run(tensor)), daemon=True)
     run.start()
-    run.join(60)
+    run.join(300)
     assert found, "still waiting for a window"
     assert threading.main_thread() not in fed
     assert found[0].warnings[-1] == "told"
     assert_same_numbers(found[0].logits, expected.logits)
     assert_same_numbers(found[0].bottleneck.tokens, expected.bottleneck.tokens)
-    assert set(threading.enumerate()) <= threads
+    assert_no_thread_stays(threads)
 
 
 @pytest.mark.parametrize("window", [0, 4, 7])
@@ -177,7 +186,7 @@ def test_out_of_memory_on_a_card_ends_on_the_cpu_with_the_same_result(
     assert output.warnings[-1] == "told"
     assert_same_numbers(output.logits, expected.logits)
     assert_same_numbers(output.bottleneck.tokens, expected.bottleneck.tokens)
-    assert set(threading.enumerate()) <= threads
+    assert_no_thread_stays(threads)
 
 
 def test_a_network_that_fails_is_told_as_such(a_segmenter: NnunetSegmenter) -> None:
