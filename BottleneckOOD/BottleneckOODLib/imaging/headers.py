@@ -26,6 +26,10 @@ _BLOCK_BYTES = 1 << 22
 _MOST_SURPLUS_BYTES = 1 << 20
 _MOST_HEADER_BYTES = 1 << 26
 _FLOAT_TYPES = {16: np.float32, 64: np.float64}
+_ITEM_BYTES = {
+    2: 1, 4: 2, 8: 4, 16: 4, 32: 8, 64: 8, 128: 3, 256: 1, 512: 2, 768: 4, 1024: 8, 1280: 8, 1536: 16, 1792: 16,
+    2048: 32, 2304: 4,
+}  # fmt: skip
 
 
 def check_size(size: tuple[int, ...], name: str) -> None:
@@ -77,7 +81,6 @@ def check_nifti_header(path: Path) -> tuple[str, ...]:
         raise InputError(message)
     size = tuple(dimensions[1 : dimensions[0] + 1])
     check_size(size, path.name)
-    (bits,) = struct.unpack(f"{order}h", raw[72:74])
     spacing = struct.unpack(f"{order}8f", raw[76:108])[1:4]
     if not all(math.isfinite(s) and s != 0 for s in spacing):
         message = f"The voxel spacing of {path.name} is zero or not a number; export the image again."
@@ -86,7 +89,7 @@ def check_nifti_header(path: Path) -> tuple[str, ...]:
     if not 0 <= vox_offset <= _MOST_HEADER_BYTES:
         message = f"The header of {path.name} is damaged; export the image again."
         raise InputError(message)
-    _check_declared_bytes(path, math.prod(size) * max(bits, 0) // 8)
+    _check_declared_bytes(path, math.prod(size) * _item_bytes(raw, order))
     return _check_affine(raw, order, path.name)
 
 
@@ -122,9 +125,9 @@ def check_nifti_voxels(path: Path) -> None:
     raw = _first_bytes(path, _NIFTI_HEADER_BYTES)
     order = _byte_order(raw)
     dimensions = struct.unpack(f"{order}8h", raw[40:56])
-    datatype, bits = struct.unpack(f"{order}2h", raw[70:74])
+    (datatype,) = struct.unpack(f"{order}h", raw[70:72])
     start = int(struct.unpack(f"{order}f", raw[108:112])[0])
-    left = math.prod(max(n, 1) for n in dimensions[1 : dimensions[0] + 1]) * bits // 8
+    left = math.prod(max(n, 1) for n in dimensions[1 : dimensions[0] + 1]) * _item_bytes(raw, order)
     kind = _FLOAT_TYPES.get(datatype)
     wrong = 0
     try:
@@ -163,6 +166,16 @@ def _opened(path: Path) -> BinaryIO:
 
 def _byte_order(raw: bytes) -> Literal["<", ">"]:
     return "<" if struct.unpack("<i", raw[:4])[0] == _NIFTI_HEADER_BYTES else ">"
+
+
+def _item_bytes(raw: bytes, order: str) -> int:
+    """Bytes of a voxel; 0 for a type that there is not, which the reading library refuses.
+
+    By its type: what the header says of its bits is not asked by the library, which leaves in the place of missing
+    voxels whatever the memory held before.
+    """
+    (datatype,) = struct.unpack(f"{order}h", raw[70:72])
+    return _ITEM_BYTES.get(datatype, 0)
 
 
 def _check_declared_bytes(path: Path, declared: int) -> None:

@@ -204,6 +204,19 @@ def test_a_truncated_plain_file_is_refused(tmp_path: Path, missing: int) -> None
         read_volume(path)
 
 
+@ORDERS
+@pytest.mark.parametrize("name", ["scan.nii", "scan.nii.gz"])
+@pytest.mark.parametrize("bits", [0, 1, 8])
+def test_voxels_are_as_large_as_their_type_whatever_is_said_of_their_bits(
+    tmp_path: Path, order: str, name: str, bits: int
+) -> None:
+    content = bytearray(nifti(order=order))
+    struct.pack_into(f"{order}h", content, 72, bits)
+    check_nifti_voxels(saved(tmp_path, bytes(content), f"whole-{name}"))
+    with pytest.raises(InputError, match="truncated"):
+        read_volume(saved(tmp_path, bytes(content[: 352 + 4 * 5 * 6]), name))
+
+
 def test_damage_inside_a_gzip_file_is_refused(tmp_path: Path) -> None:
     path = saved(tmp_path, nifti((20, 20, 20)), "scan.nii.gz")
     raw = bytearray(path.read_bytes())
