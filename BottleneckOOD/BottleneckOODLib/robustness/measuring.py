@@ -37,7 +37,7 @@ class Measured:
     Attributes:
         features: One vector a feature space; a space without a mask is not there.
         scores: Scores that need no reference features, by name; higher is more unusual.
-        failed_checks: Names of the checks that failed, by ``"hard"`` and ``"soft"``.
+        failed_checks: Names of the checks that failed and turn the light, by ``"hard"`` and ``"soft"``.
         dice: Dice of the mask with the organ; None where the organ is not known.
         volume_ml: Volume of the mask, in ml.
     """
@@ -143,4 +143,4 @@ def _marked(logits: npt.NDArray[np.float32], organ: Sequence[int]) -> npt.NDArra
 
 
 def _failed(checks: list[Check], state: str) -> list[str]:
-    return [check.name for check in checks if check.state == state]
+    return [check.name for check in checks if check.state == state and not check.calibrated]

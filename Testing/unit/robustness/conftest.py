@@ -37,6 +37,12 @@ def a_patient(number: int) -> LabelledVolume:
     return volume, LabelVolume(organ.astype(np.uint8), geometry, {1: "liver"})
 
 
+@pytest.fixture
+def a_reference_volume() -> Volume:
+    """The image of one of the cases that ``tiny_reference`` is made of."""
+    return a_patient(18)[0]
+
+
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory, make_model: Callable[..., ModelFolder]) -> Path:
     folder = tmp_path_factory.mktemp("tiny") / "model"
