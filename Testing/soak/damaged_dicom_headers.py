@@ -120,7 +120,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     # The picture is the same for all of them.
-    picture_object.overview_pixels = lambda _: np.zeros((4, 6, 3), np.uint8)
+    picture_object.overview_pixels = lambda *_: np.zeros((4, 6, 3), np.uint8)
     tally = Tally("exports of series with damaged headers", ("faults", "on another slice", "named somebody"))
     for number in range(arguments.times):
         random = np.random.default_rng([arguments.seed, number])

@@ -54,16 +54,22 @@ def write_overview(assessment: Assessment, path: Path) -> None:
         canvas.print_png(str(path), metadata={"Software": "BottleneckOOD"})  # type: ignore[no-untyped-call]
 
 
-def overview_pixels(assessment: Assessment) -> npt.NDArray[np.uint8]:
-    """The overview picture, shape (920, 1200, 3): red, green and blue of each pixel, 0 to 255."""
-    with _overview(assessment) as canvas:
+def overview_pixels(assessment: Assessment, of_the_mask: Sequence[str] = ()) -> npt.NDArray[np.uint8]:
+    """The overview picture, shape (920, 1200, 3): red, green and blue of each pixel, 0 to 255.
+
+    Args:
+        assessment: What is drawn.
+        of_the_mask: Two lines in the place of the mask's volume and the run's seconds, where the mask is not the one
+            that was judged.
+    """
+    with _overview(assessment, of_the_mask) as canvas:
         canvas.draw()  # type: ignore[no-untyped-call]
         rgba = np.asarray(canvas.buffer_rgba(), dtype=np.uint8)  # type: ignore[no-untyped-call]
     return np.ascontiguousarray(rgba[..., :3])
 
 
 @contextmanager
-def _overview(assessment: Assessment) -> Iterator[FigureCanvasAgg]:
+def _overview(assessment: Assessment, of_the_mask: Sequence[str] = ()) -> Iterator[FigureCanvasAgg]:
     # A name between dollar signs is no formula, and one that the font lacks is drawn as boxes, without a word.
     with rc_context({"text.parse_math": False}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")
@@ -73,7 +79,7 @@ def _overview(assessment: Assessment) -> Iterator[FigureCanvasAgg]:
         _draw_slices(figure, assessment)
         _draw_checks(figure, assessment)
         _draw_map(figure, assessment)
-        _draw_neighbours(figure, assessment)
+        _draw_neighbours(figure, assessment, of_the_mask)
         _draw_footer(figure, assessment)
         yield canvas
 
@@ -246,7 +252,7 @@ def _draw_map(figure: Figure, assessment: Assessment) -> None:
     axes.margins(0.14)
 
 
-def _draw_neighbours(figure: Figure, assessment: Assessment) -> None:
+def _draw_neighbours(figure: Figure, assessment: Assessment, of_the_mask: Sequence[str]) -> None:
     axes = _blank(figure, (0.715, 0.055, 0.265, 0.345), (3.18, 3.17))
     axes.text(0.0, 3.02, "Nearest training cases", fontsize=12, fontweight="bold", color=INK, va="center")
     rows: list[Sequence[str]] = [("case", "distance*", "its Dice")]
@@ -261,11 +267,12 @@ def _draw_neighbours(figure: Figure, assessment: Assessment) -> None:
         axes.plot([0, 3.0], [y - 0.125, y - 0.125], color=LINE, linewidth=0.7)
     note = "* of what the network sees alone; 1 x is usual"
     axes.text(0.0, 2.72 - len(rows) * 0.25, note, fontsize=7.6, color=QUIET)
-    facts = [f"Mask volume {assessment.volume_ml:,.0f} ml"]
+    facts = [*of_the_mask] or [f"Mask volume {assessment.volume_ml:,.0f} ml"]
     if assessment.p_value is not None:
         counted, aside = training_case_counts(assessment.reference.n_cases, assessment.n_calibrating)
         facts += [f"p-value {assessment.p_value:.3f} ({counted})", *([f"({aside})"] if aside else [])]
-    facts.append(f"{assessment.timings_s.get('total', 0.0):.1f} s on {assessment.device}"[:44])
+    if not of_the_mask:
+        facts.append(f"{assessment.timings_s.get('total', 0.0):.1f} s on {assessment.device}"[:44])
     facts += assessment.outcome.notes() if assessment.outcome else ()
     height = 0.1 + 0.185 * len(facts)
     axes.add_patch(

@@ -83,8 +83,8 @@ def export_dicom(
     ):
         segmentation.save_as(temporary / MASK_OBJECT)
         report_object(assessment, mask, segmentation, headers, version).save_as(temporary / REPORT_OBJECT)
-        shown = replace(assessment, volume=volume, segmentation=mask)
-        picture_object(shown, headers[0]).save_as(temporary / PICTURE_OBJECT)
+        shown = replace(assessment, volume=volume)
+        picture_object(shown, mask, headers[0], version).save_as(temporary / PICTURE_OBJECT)
     return target
 
 

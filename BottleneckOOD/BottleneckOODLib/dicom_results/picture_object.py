@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import highdicom as hd
@@ -14,21 +15,27 @@ from BottleneckOODLib.dicom_results.source_headers import CHARACTER_SET, series_
 
 if TYPE_CHECKING:
     from BottleneckOODLib.assessment.assessment import Assessment
+    from BottleneckOODLib.assessment.versions import EditedVersion
+    from BottleneckOODLib.imaging.volume import LabelVolume
 
 
-def picture_object(assessment: Assessment, header: Dataset) -> hd.sc.SCImage:
+def picture_object(
+    assessment: Assessment, mask: LabelVolume, header: Dataset, version: EditedVersion | None = None
+) -> hd.sc.SCImage:
     """The overview, 920 x 1200 pixels in colour, uncompressed.
 
     Args:
         assessment: With its volume, whose slices are drawn.
+        mask: What is drawn on them.
         header: Of a source slice, from ``source_headers``.
+        version: Which version of the mask it is, where a reader edited it: then the picture says so.
 
     Source:
         DICOM PS3.3, A.8.1 (Secondary Capture Image IOD).
     """
     equipment = equipment_of(assessment)
     made = hd.sc.SCImage(
-        pixel_array=overview_pixels(assessment),
+        pixel_array=overview_pixels(replace(assessment, segmentation=mask), _of_an_edited(mask, version)),
         photometric_interpretation="RGB",
         bits_allocated=8,
         coordinate_system="PATIENT",
@@ -58,3 +65,11 @@ def picture_object(assessment: Assessment, header: Dataset) -> hd.sc.SCImage:
     made.BurnedInAnnotation = "YES"
     made.ImageComments = RESEARCH_USE
     return made
+
+
+def _of_an_edited(mask: LabelVolume, version: EditedVersion | None) -> tuple[str, ...]:
+    if version is None:
+        return ()
+    volume_ml = sum(mask.volume_ml(value) for value in mask.names)
+    told = f"Mask edited by a reader (version {version.number}): {volume_ml:,.0f} ml"
+    return told, "Light, checks, p-value: of the model's own"

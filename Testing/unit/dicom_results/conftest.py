@@ -67,5 +67,5 @@ def read_objects(source: Path, folder: Path) -> Exported:
 def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A black picture at once, where the picture is not the question."""
     monkeypatch.setattr(
-        "BottleneckOODLib.dicom_results.picture_object.overview_pixels", lambda _: np.zeros((4, 6, 3), np.uint8)
+        "BottleneckOODLib.dicom_results.picture_object.overview_pixels", lambda *_: np.zeros((4, 6, 3), np.uint8)
     )

@@ -9,10 +9,14 @@ import highdicom as hd
 import numpy as np
 import pytest
 from dicom_objects import Exported, in_words
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from BottleneckOODLib.assessment.assessment import Assessment
 from BottleneckOODLib.assessment.figures import write_overview
+from BottleneckOODLib.assessment.versions import EditedVersion
 from BottleneckOODLib.assessment.wording import DEMONSTRATION, RESEARCH_USE
+from BottleneckOODLib.dicom_results.exporting import export_dicom
+from BottleneckOODLib.imaging.volume import LabelVolume
 
 Write, Export = Callable[..., Path], Callable[..., Exported]
 TWO = {1: "liver", 3: "spleen"}
@@ -103,6 +107,35 @@ def test_the_picture_is_the_overview(
     assert made.picture.PhotometricInterpretation == "RGB"
     # The case's name stands in it.
     assert made.picture.BurnedInAnnotation == "YES"
+
+
+def test_the_picture_of_an_edited_mask_says_so_and_tells_that_mask_s_volume(
+    write_scan: Write, assess_by_hand: Callable[..., Assessment], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[list[str]] = []
+    draw = FigureCanvasAgg.draw
+
+    def draw_and_keep(canvas: FigureCanvasAgg) -> None:
+        figure = canvas.figure
+        texts = [*figure.texts, *(text for axes in figure.axes for text in axes.texts)]
+        drawn.append([text.get_text() for text in texts])
+        draw(canvas)
+
+    monkeypatch.setattr(FigureCanvasAgg, "draw", draw_and_keep)
+    source = write_scan(stored=np.random.default_rng(0).integers(0, 2000, (20, 100, 100)).astype(np.int16))
+    assessment = assess_by_hand(source, volume_ml=4321.0)
+    mask = assessment.segmentation
+    assert mask is not None
+    edited = LabelVolume(np.ones_like(mask.labels), mask.geometry, mask.names)
+    version = EditedVersion(3, "segmentation.v3.seg.nrrd", "segmentation.seg.nrrd", "Ann", "2026-01-02", "", "0.1.0")
+    export_dicom(assessment, source, tmp_path / "own")
+    export_dicom(assessment, source, tmp_path / "edited", edited=(version, edited))
+    own, of_the_edited = drawn
+    assert "Mask volume 4,321 ml" in own
+    assert not any("edited" in text for text in own)
+    assert "Mask edited by a reader (version 3): 188 ml" in of_the_edited
+    assert "Light, checks, p-value: of the model's own" in of_the_edited
+    assert not any("4,321" in text or "Ann" in text for text in of_the_edited)
 
 
 def test_every_object_says_what_it_may_be_used_for(write_scan: Write, export: Export) -> None:
