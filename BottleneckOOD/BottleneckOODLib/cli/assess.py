@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -180,7 +181,13 @@ def check_names(names: list[str], output: Path, *, overwrite: bool) -> None:
     from BottleneckOODLib.assessment.assessment import CASE_FILES  # noqa: PLC0415 - keeps --help fast
     from BottleneckOODLib.atomic_folder import check_replaceable  # noqa: PLC0415 - keeps --help fast
 
+    taken: dict[str, str] = {}
     for name in names:
+        # Windows and macOS take such names for one folder, and the second result would replace the first.
+        other = taken.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
+        if name != other:
+            message = f"The case names {other} and {name} are one folder on some systems; assess one with --case-id."
+            raise InputError(message)
         if names.count(name) > 1:
             message = f"Several inputs have the case name {name}; assess them one by one with --case-id."
             raise InputError(message)

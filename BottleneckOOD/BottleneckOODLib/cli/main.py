@@ -25,7 +25,7 @@ from BottleneckOODLib.cli import (
 )
 from BottleneckOODLib.cli.parsing import SentenceParser
 from BottleneckOODLib.cli.terminal_text import complain
-from BottleneckOODLib.errors import Cancelled, ProgramFault, UserError
+from BottleneckOODLib.errors import Cancelled, ProgramFault, UserError, fault_sentence
 from BottleneckOODLib.version import __version__
 
 DONE, FAILED, WRONG_INPUT, STOPPED = 0, 1, 2, 130
@@ -104,6 +104,8 @@ def _told(error: Exception) -> int:
         return WRONG_INPUT
     if isinstance(error, ProgramFault):
         complain(error)
+    elif isinstance(error, MemoryError):
+        complain(fault_sentence(error))
     else:
         complain(f"a fault of the program ({type(error).__name__}); run again with --debug and report it.")
     return FAILED

@@ -140,6 +140,19 @@ def test_two_inputs_of_one_name_are_refused_before_any_work(a_scan: Path, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(("name", "other"), [("A", "a"), ("\u00c5", "a\u030a")])
+def test_names_that_some_systems_take_for_one_folder_are_refused_before_any_work(
+    a_scan: Path, tmp_path: Path, capfd: CaptureFd, name: str, other: str
+) -> None:
+    first, second = tmp_path / "one" / f"{name}.nii.gz", tmp_path / "other" / f"{other}.nii.gz"
+    for twin in (first, second):
+        twin.parent.mkdir()
+        shutil.copy(a_scan, twin)
+    assert assess(first, second, "--output", tmp_path / "out", "--overwrite") == 2
+    assert "are one folder on some systems; assess one with --case-id" in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_case_name_names_the_folder_and_the_record(a_scan: Path, tmp_path: Path, capfd: CaptureFd) -> None:
     assert assess(a_scan, "--output", tmp_path / "out", "--case-id", "patient 7", "--json") == 0
     [printed] = documents_in(capfd.readouterr().out)

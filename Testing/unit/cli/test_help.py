@@ -106,6 +106,19 @@ def test_a_fault_of_the_program_is_one_sentence(
     assert "a hidden detail" not in said.err
 
 
+def test_memory_that_does_not_suffice_is_no_fault_of_the_program(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_memory(_arguments: argparse.Namespace) -> int:
+        raise MemoryError
+
+    monkeypatch.setattr(main_module.completion, "run", no_memory)
+    assert main(["completion", "bash"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("bottleneck-ood: The memory of this computer does not suffice; ")
+    assert said.count("\n") == 1
+
+
 def test_debug_shows_where_a_fault_happened(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
