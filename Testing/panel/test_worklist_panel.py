@@ -302,6 +302,20 @@ def test_another_case_of_the_same_name_in_the_scene_is_left_alone(worklist: Work
     assert worklist.volumes == ["B and C", "Bär"]
 
 
+def test_another_case_of_the_same_name_that_is_being_assessed_is_left_alone(worklist: WorklistSession) -> None:
+    worklist.panel.a_ct_in_view("Bär")
+    worklist.ui.assessButton.click()
+    worklist.open_store()
+    worklist.press("nextCaseButton")
+    assert "holds a case called Bär already" in worklist.ui.worklistMessage.text()
+    worklist.panel.hear(Done(worklist.panel.result("green"), warm=False))
+    assert worklist.volumes == ["Bär"]
+    assert worklist.ui.wordLabel.text() == "Similar to the training cases"
+    worklist.ui.ratingButton1.click()
+    worklist.ui.saveDecisionButton.click()
+    assert worklist.decisions("Bär") == []
+
+
 def test_what_was_chosen_is_chosen_again(worklist: WorklistSession, the_application: Host) -> None:
     worklist.ui.greenShareSpinBox.setValue(10)
     worklist.ui.readingsSpinBox.setValue(2)

@@ -82,6 +82,7 @@ class Panel:
         self._assessment: Assessment | None = None
         self._running_on: str | None = None
         self._running_frame: str | None = None
+        self._running_case: str | None = None
         self._open = False
         self._choices = SceneChoices(scene, parameters)
         self._chosen_while_busy = False
@@ -112,7 +113,7 @@ class Panel:
         self._regions = RegionsSection(ui, scene, self._case_id)
         self._reference = ReferenceSection(ui, self.view_model)
         self.review = ReviewSection(ui, self.review_model, self._decided)
-        self.worklist = WorklistSection(ui, scene, decisions, self._case_opened, ready)
+        self.worklist = WorklistSection(ui, scene, decisions, self._case_opened, ready, self._is_being_assessed)
         self._help = HelpPage(resources / "Help" / "what-does-this-mean.html")
         self.case = CaseSection(ui, self.view_model, self._volume_chosen, self.view_model.tell, self._remember)
         ui.assessButton.connect("clicked()", self.view_model.press)
@@ -200,7 +201,8 @@ class Panel:
         modality = self.case.modality_told if known == "unknown" else known
         volume = pending_volume(node, modality, acquisition_of(node, dicom_tag))
         self._running_on, self._running_frame = str(node.GetID()), frame_of(node)
-        return volume, case_id_for(node)
+        self._running_case = case_id_for(node)
+        return volume, self._running_case
 
     def _show(self, assessment: Assessment) -> None:
         node = self._scene.GetNodeByID(self._running_on) if self._running_on else None
@@ -213,6 +215,10 @@ class Panel:
         if self._assessment is None or self._assessment.case_id != assessment.case_id:
             message = _("The volume shows another frame by now; the result is there when the assessed one is shown.")
             raise InputError(message)
+
+    def _is_being_assessed(self, case: str) -> bool:
+        """Whether a result of that name is on its way into the scene."""
+        return self.view_model.assesses and case == self._running_case
 
     def _case_opened(self, volume: Any) -> None:
         """A case of the store is in the scene: it is chosen and stands in the views."""

@@ -37,6 +37,7 @@ class WorklistSection:
         decisions: Told which case is decided on in the store.
         shown: Called with the volume of a case that is in the scene now.
         ready: Installs what reads stores, where the user agrees.
+        being_assessed: Whether a result of that name is on its way into the scene.
     """
 
     def __init__(
@@ -46,8 +47,9 @@ class WorklistSection:
         decisions: PanelDecisions,
         shown: Callable[[Any], None],
         ready: Callable[[], bool],
+        being_assessed: Callable[[str], bool],
     ) -> None:
-        self._ui, self._scene, self._shown = ui, scene, shown
+        self._ui, self._scene, self._shown, self._being_assessed = ui, scene, shown, being_assessed
         self._rows: tuple[Row, ...] = ()
         self._volume: Any | None = None
         self._mask: LabelVolume | None = None
@@ -85,10 +87,11 @@ class WorklistSection:
         """Put a case into the scene, as it was assessed.
 
         Raises:
-            InputError: The scene holds another case of that name, or the case does not fit into the memory.
+            InputError: The scene holds another case of that name or is about to, or the case does not fit into the
+                memory.
         """
         case = opened.case_id
-        if nodes_of(self._scene, case):
+        if nodes_of(self._scene, case) or self._being_assessed(case):
             message = _("The scene holds a case called {case} already; close the scene, then take this one again.")
             raise InputError(message.format(case=case))
         volume = None
