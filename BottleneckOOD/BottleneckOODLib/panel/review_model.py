@@ -21,7 +21,7 @@ from BottleneckOODLib.assessment.decision import (
     withdraw,
 )
 from BottleneckOODLib.assessment.decision_record import DecisionLog, DecisionStore
-from BottleneckOODLib.assessment.reader_names import same_reader
+from BottleneckOODLib.assessment.reader_names import reader_key, same_reader
 from BottleneckOODLib.errors import UserError
 from BottleneckOODLib.panel.review_state import ReviewState, rating_choices, reason_choices, saved_words
 from BottleneckOODLib.translation import _
@@ -91,7 +91,7 @@ class ReviewModel:
         self._blind_first = blind_first
         self._clock = clock
         self._changed = changed
-        self._sittings: dict[tuple[str, str], _Sitting] = {}
+        self._sittings: dict[tuple[str, str, str], _Sitting] = {}
         self._sitting: _Sitting | None = None
         self._log = DecisionLog()
         self._trouble = ""
@@ -102,19 +102,21 @@ class ReviewModel:
         """A case stands before the reader, or none; called with the one that stands there already, nothing changes.
 
         Call it before anything of the result is drawn: ``state.light_hidden`` says whether the light may be.
-        What was begun on another case waits there, with its time.
+        What was begun on another case waits there, with its time, for the reader who began it.
         """
         now, old = self._clock(), self._sitting
         if old is not None and assessment is not None and _key(old.assessment) == _key(assessment):
             return
         if old is not None:
             old.seconds += now - old.since
+            # Also of whoever has taken over meanwhile: it was before them.
+            self._sittings[self._whose(old.assessment)] = old
         self._message = ""
         self._sitting = None
         self._log, self._trouble = DecisionLog(), ""
         if assessment is not None:
             self._read_log(assessment.case_id)
-            self._sitting = self._sittings.setdefault(_key(assessment), self._new_sitting(assessment, now))
+            self._sitting = self._sittings.setdefault(self._whose(assessment), self._new_sitting(assessment, now))
             self._sitting.since = now
         self._stand()
 
@@ -126,7 +128,9 @@ class ReviewModel:
 
     def hides(self, assessment: Assessment) -> bool:
         """Whether the light of any case must be hidden, such as one that another slice view shows."""
-        sitting = self._sittings.get(_key(assessment))
+        sitting = self._sitting
+        if sitting is None or _key(sitting.assessment) != _key(assessment):
+            sitting = self._sittings.get(self._whose(assessment))
         if sitting is not None or not self._blind_first:
             return sitting is not None and not sitting.revealed
         try:
@@ -222,6 +226,10 @@ class ReviewModel:
     def _new_sitting(self, assessment: Assessment, now: float) -> _Sitting:
         seen_before = self._rated_before(self._log, assessment) or self._has_seen(assessment.case_id)
         return _Sitting(_without_voxels(assessment), self._blind_first, not self._blind_first or seen_before, now)
+
+    def _whose(self, assessment: Assessment) -> tuple[str, str, str]:
+        """Nobody's look is taken for another's, also where two read at one computer."""
+        return reader_key(self._reader), *_key(assessment)
 
     def _read_log(self, case_id: str) -> None:
         try:

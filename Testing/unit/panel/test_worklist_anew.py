@@ -10,6 +10,7 @@ from review_desktop import Desktop
 from review_stores import ReviewStore
 
 from BottleneckOODLib.imaging.writing import read_label_volume
+from BottleneckOODLib.panel.store_session import Filters
 from BottleneckOODLib.triage.decisions import StoredDecisions
 from BottleneckOODLib.triage.store import Store
 from BottleneckOODLib.triage.worklist import Worklist
@@ -135,6 +136,31 @@ def test_a_light_that_was_seen_on_the_command_line_is_not_hidden(
     assert not reader.review.state.light_hidden
     assert reader.next() == "amber"
     assert reader.review.state.light_hidden
+
+
+def test_a_light_that_one_reader_has_seen_is_hidden_from_the_next_one_at_the_same_computer(
+    a_review: ReviewStore, desktops: Callable[..., Desktop]
+) -> None:
+    desk = desktops("Ann", blind=True)
+    desk.list.set_filters(Filters(readings=2))
+    desk.open(a_review.url)
+    for case in ("red", "amber"):
+        assert desk.next() == case
+        desk.rate("reject")
+    seen = desk.display.shown[-1].assessment
+    for part in (desk.list, desk.review):
+        part.set_reader("Bob")
+    # It was before him when he typed his name.
+    assert not desk.review.hides(seen)
+    assert desk.next() == "red"
+    assert not desk.review.hides(seen)
+    assert desk.review.state.light_hidden
+    assert desk.review.hides(desk.display.shown[-1].assessment)
+    assert not any("reject" in line.lower() for line in desk.review.state.saved)
+    desk.rate("minor_edit")
+    with Store(a_review.url) as store:
+        of_both = StoredDecisions(store).decisions_of("red").decisions
+    assert [(row.reader, row.blind_first, row.shown) for row in of_both] == [("Ann", True, None), ("Bob", True, None)]
 
 
 def test_the_panel_s_reader_is_the_store_s_however_the_name_is_typed(
