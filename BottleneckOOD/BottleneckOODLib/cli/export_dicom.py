@@ -13,8 +13,8 @@ _NOTES = """\
 Three objects of the scan's own study: the mask (SEG), the report (SR) and the overview picture (secondary capture), all
 marked as research use. They carry the patient's and the study's attributes of the source series, since an archive files
 them by these: keep them where the scan may be kept. Exporting once more makes new objects in new series. Where a
-reader edited the mask and saved it, the version that was saved last is written, marked as semi-automatic; the report
-says so, and that the light is of the model's own."""
+reader edited the mask and saved it, the version that was saved last is written, marked as semi-automatic; report and
+picture say so, and that the light is of the model's own."""
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
