@@ -99,14 +99,15 @@ def _clear(path: Path, parent: Path) -> None:
 
 
 def _remove(path: Path, parent: Path) -> None:
-    if path.name.startswith(REPLACED) and path.is_dir():
+    # A link is nothing that this program leaves, and what it leads to is somebody's own.
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+    if path.name.startswith(REPLACED):
         for result in path.iterdir():
             if not (parent / result.name).exists():
                 result.rename(parent / result.name)
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def _made_and_held(make: Callable[[], Path]) -> tuple[Path, int | None]:

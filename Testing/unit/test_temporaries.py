@@ -106,6 +106,20 @@ def test_without_locks_only_what_is_old_goes(tmp_path: Path, monkeypatch: pytest
     assert list(tmp_path.iterdir()) == [young]
 
 
+@pytest.mark.parametrize("name", [".replaced-aaaaaaaa", ".writing-aaaaaaaa"])
+def test_what_a_link_leads_to_stays_where_it_is(tmp_path: Path, name: str) -> None:
+    """In a folder that others write, too, such a link may lead into the user's own."""
+    own, output = tmp_path / "own", tmp_path / "output"
+    for folder in (own, output):
+        folder.mkdir()
+    (own / "letter.txt").write_text("mine")
+    (output / name).symlink_to(own)
+    os.utime(output / name, (time.time() - 2 * 24 * 3600,) * 2, follow_symlinks=False)
+    clear_abandoned(output)
+    assert (own / "letter.txt").read_text() == "mine"
+    assert list(output.iterdir()) == []
+
+
 def test_a_result_that_appears_meanwhile_is_replaced_only_where_that_was_asked(tmp_path: Path) -> None:
     def write(*, overwrite: bool) -> None:
         with written_whole(tmp_path / "case", overwrite=overwrite, known=("record.json",)) as temporary:
