@@ -134,7 +134,8 @@ def _lock(path: Path, *, wait: bool) -> int | None:
 
     handle = None
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        # A pipe of such a name would wait for its writer.
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError:
         _let_go(handle)

@@ -120,6 +120,12 @@ def test_what_a_link_leads_to_stays_where_it_is(tmp_path: Path, name: str) -> No
     assert list(output.iterdir()) == []
 
 
+def test_a_pipe_of_such_a_name_holds_nobody(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".writing-aaaaaaaa")
+    clear_abandoned(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_result_that_appears_meanwhile_is_replaced_only_where_that_was_asked(tmp_path: Path) -> None:
     def write(*, overwrite: bool) -> None:
         with written_whole(tmp_path / "case", overwrite=overwrite, known=("record.json",)) as temporary:
