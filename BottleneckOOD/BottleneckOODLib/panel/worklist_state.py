@@ -76,7 +76,7 @@ def rows_of(cases: Sequence[Waiting], *, light_hidden: bool, now: float | None =
 
     Args:
         cases: The cases.
-        light_hidden: Whether the reader is to rate before the light is shown.
+        light_hidden: Whether the reader is to rate before the light is shown; what others have rated tells of it.
         now: Seconds since 1970; None asks the clock.
     """
     moment = time.time() if now is None else now
@@ -89,7 +89,7 @@ def rows_of(cases: Sequence[Waiting], *, light_hidden: bool, now: float | None =
             else f"read by {case.readings}"
             if case.readings
             else "waits",
-            RATING_WORDS.get(case.rating, ""),
+            HIDDEN if light_hidden and case.rating else RATING_WORDS.get(case.rating, ""),
         )
         for case in cases
     )

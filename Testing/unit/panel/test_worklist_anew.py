@@ -157,6 +157,9 @@ def test_a_light_that_one_reader_has_seen_is_hidden_from_the_next_one_at_the_sam
     assert desk.review.state.light_hidden
     assert desk.review.hides(desk.display.shown[-1].assessment)
     assert not any("reject" in line.lower() for line in desk.review.state.saved)
+    desk.list.set_filters(Filters(readings=2, state="any"))
+    desk.wait()
+    assert [(row.light, row.rating) for row in desk.list.state.rows] == [("hidden", "hidden")] * 2
     desk.rate("minor_edit")
     with Store(a_review.url) as store:
         of_both = StoredDecisions(store).decisions_of("red").decisions
