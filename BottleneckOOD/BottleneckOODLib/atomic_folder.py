@@ -54,19 +54,24 @@ def file_written_whole(path: Path, *, suffix: str = "") -> Iterator[Path]:
     """Give an empty temporary file to fill, and put it in the place of ``path`` when the block ends without an error.
 
     Args:
-        path: The file to make or to replace; its folder exists.
+        path: The file to make or to replace; its folder exists. A link stays, and what it names is replaced.
         suffix: What the temporary's name ends in, for writers that look at it.
 
     Raises:
-        OutputError: It cannot be written; what stood there stands there still.
+        OutputError: It cannot be written, or is a pipe or a device; what stood there stands there still.
     """
+    if path.exists() and not path.is_file():
+        # An administrator's program would put a file in the place of a device that the whole system uses.
+        message = f"The output {path} is no file but a folder, a pipe or a device; name a file."
+        raise OutputError(message)
+    target = Path(os.path.realpath(path))
     try:
-        with temporary_file(path.absolute().parent, suffix) as temporary:
+        with temporary_file(target.parent, suffix) as temporary:
             yield temporary
             with temporary.open("rb+") as written:
                 os.fsync(written.fileno())
-            temporary.replace(path)
-            synced(path.absolute().parent)
+            temporary.replace(target)
+            synced(target.parent)
     except OSError as error:
         why = error.strerror or "unknown reason"
         message = f"The file {path} cannot be written ({why}); check the folder, its permissions and free space."

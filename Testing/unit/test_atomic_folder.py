@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -93,3 +95,29 @@ def test_a_full_disk_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(OutputError, match=r"cannot be written \(No space left on device\)"):
         write_file(tmp_path / "page.html", b"new", overwrite=True)
     assert [(one.name, one.read_bytes()) for one in tmp_path.iterdir()] == [("page.html", b"old")]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
+def test_a_pipe_or_a_device_is_never_replaced_by_a_file(tmp_path: Path) -> None:
+    pipe = tmp_path / "page.html"
+    os.mkfifo(pipe)
+    (tmp_path / "link.html").symlink_to(pipe)
+    for path in (pipe, tmp_path / "link.html"):
+        with pytest.raises(OutputError, match="a pipe or a device; name a file"):
+            write_file(path, b"new", overwrite=True)
+    assert pipe.is_fifo()
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["link.html", "page.html"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right of their own there")
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_stays_and_what_it_names_is_written(there: bool, tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    if there:
+        (tmp_path / "shared" / "page.html").write_bytes(b"old")
+    link = tmp_path / "page.html"
+    link.symlink_to(Path("shared") / "page.html")
+    write_file(link, b"new", overwrite=True)
+    assert link.is_symlink()
+    assert (tmp_path / "shared" / "page.html").read_bytes() == b"new"
+    assert [one.name for one in (tmp_path / "shared").iterdir()] == ["page.html"]
