@@ -62,7 +62,7 @@ def test_bash_can_read_every_step(workflow: str) -> None:
     steps = steps_of(workflow)
     assert len(steps) == len(re.findall(r"^ +run:", workflow, re.MULTILINE)) > 1
     for step in steps:
-        done = subprocess.run([bash, "-n"], input=step, capture_output=True, text=True, check=False, timeout=30)
+        done = subprocess.run([bash, "-n"], input=step, capture_output=True, text=True, check=False, timeout=300)
         assert done.returncode == 0, step + done.stderr
 
 

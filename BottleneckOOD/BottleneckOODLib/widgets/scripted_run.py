@@ -78,8 +78,10 @@ def _end_job(runner: WorkerClient) -> None:
     """Stop the job and hear its end, so that the next one can start; the warm worker stays where it stops in time."""
     runner.stop()
     end = time.monotonic() + 2 * STOP_WITHIN_S
+    # However late this thread is, it listens once before it gives the worker up.
+    runner.poll()
     while runner.busy and time.monotonic() < end:
-        runner.poll()
         time.sleep(_PAUSE_S)
+        runner.poll()
     if runner.busy:
         runner.close()

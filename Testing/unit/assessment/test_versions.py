@@ -194,7 +194,7 @@ def test_a_header_that_would_end_whoever_reads_it_is_no_version(
     code = "import sys, pathlib; from BottleneckOODLib.assessment.versions import edited_versions; "
     code += "print(edited_versions(pathlib.Path(sys.argv[1])))"
     told = subprocess.run(
-        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, timeout=120, check=False,
+        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, timeout=300, check=False,
         cwd=repository / "BottleneckOOD",
     )  # fmt: skip
     assert (told.returncode, told.stdout.strip()) == (0, "()"), told.stderr

@@ -34,7 +34,7 @@ def test_a_reader_that_has_gone_is_no_fault(arguments: list[str], repository: Pa
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="this system has no full device")
 def test_an_output_that_takes_nothing_more_is_one_sentence(repository: Path) -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(

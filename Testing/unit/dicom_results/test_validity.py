@@ -42,7 +42,7 @@ def installed(program: str) -> str:
 
 
 def errors_of(dciodvfy: str, file: Path) -> list[str]:
-    result = subprocess.run([dciodvfy, str(file)], capture_output=True, text=True, check=False, timeout=60)
+    result = subprocess.run([dciodvfy, str(file)], capture_output=True, text=True, check=False, timeout=300)
     lines = (result.stdout + result.stderr).splitlines()
     assert any(line.strip() in ("Segmentation", "ComprehensiveSR", "SCImage") for line in lines), lines
     return [line for line in lines if line.startswith(("Error", "Abort"))]
