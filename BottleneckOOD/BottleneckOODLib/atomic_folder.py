@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import unicodedata
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,6 +93,11 @@ def write_file(path: Path, content: bytes, *, overwrite: bool = False) -> None:
     check_free(path, overwrite=overwrite)
     with file_written_whole(path) as temporary:
         temporary.write_bytes(content)
+
+
+def compared_name(name: str) -> str:
+    """What Windows and macOS compare names by: two that have it in common are one file or folder there."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def check_free(path: Path, *, overwrite: bool) -> None:

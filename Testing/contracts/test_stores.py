@@ -61,6 +61,12 @@ def rated(store: Store, case_id: str, reader: str, rating: Rating = "minor_edit"
     return row
 
 
+def test_names_that_differ_in_case_alone_are_given_once(a_store: Store) -> None:
+    """On Windows and macOS their results would be one folder."""
+    names = [a_store.note_case(f"{number:064}", name, place(name)) for number, name in enumerate(("CT1", "ct1", "Ct1"))]
+    assert names == ["CT1", "ct1-2", "Ct1-3"]
+
+
 def test_what_was_kept_is_there_after_opening_again(a_url: str, an_assessment: Assessment) -> None:
     with Store(a_url) as store:
         case_id = add(store, an_assessment, "abdomen")

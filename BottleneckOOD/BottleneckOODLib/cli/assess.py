@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -179,12 +178,12 @@ def check_names(names: list[str], output: Path, *, overwrite: bool) -> None:
         OutputError: A case's folder exists and ``overwrite`` is not set, or it holds more than an earlier result.
     """
     from BottleneckOODLib.assessment.assessment import CASE_FILES  # noqa: PLC0415 - keeps --help fast
-    from BottleneckOODLib.atomic_folder import check_replaceable  # noqa: PLC0415 - keeps --help fast
+    from BottleneckOODLib.atomic_folder import check_replaceable, compared_name  # noqa: PLC0415 - keeps --help fast
 
     taken: dict[str, str] = {}
     for name in names:
         # Windows and macOS take such names for one folder, and the second result would replace the first.
-        other = taken.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
+        other = taken.setdefault(compared_name(name), name)
         if name != other:
             message = f"The case names {other} and {name} are one folder on some systems; assess one with --case-id."
             raise InputError(message)

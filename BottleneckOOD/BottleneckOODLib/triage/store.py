@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import PurePath
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, defer
 
@@ -102,7 +102,7 @@ class Store(OpenDatabase):
         with self.writing() as session:
             case = session.scalars(select(CaseRow).where(CaseRow.content == content)).first()
             if case is None:
-                case_id = _free_name(session, name or hashed_name(self.salt, content))
+                case_id = _free_name(session, name or hashed_name(self.salt, content), any_case=bool(name))
                 case = CaseRow(content=content, case_id=case_id, first_seen=_now())
                 session.add(case)
                 session.flush()
@@ -334,12 +334,18 @@ def found_in(row: AssessmentRow, case_id: str) -> Found:
     )
 
 
-def _free_name(session: Session, name: str) -> str:
+def _free_name(session: Session, name: str, *, any_case: bool) -> str:
+    """A name that no case has; on Windows and macOS the results of ``CT1`` and ``ct1`` would be one folder."""
     number, free = 1, name
-    while session.scalar(select(CaseRow.number).where(CaseRow.case_id == free)) is not None:
+    while session.scalar(select(CaseRow.number).where(_is_called(free, any_case=any_case))) is not None:
         number += 1
         free = f"{name[: LONGEST_NAME - 8]}-{number}"
     return free
+
+
+def _is_called(name: str, *, any_case: bool) -> ColumnElement[bool]:
+    same = CaseRow.case_id == name
+    return or_(same, func.lower(CaseRow.case_id) == name.lower()) if any_case else same
 
 
 def _lot_of(session: Session, number: int) -> float:

@@ -200,7 +200,13 @@ def test_no_case_at_all_is_a_mistake(a_segmenter: Segmenter, a_case: MakeCase, t
 
 
 @pytest.mark.parametrize(
-    ("names", "told"), [(["a", "b", "a"], "a stands for several"), (["a/b"], "'a_b'"), ([".a"], "'a'")]
+    ("names", "told"),
+    [
+        (["a", "b", "a"], "a stands for several"),
+        (["a", "A"], "a and A are one file on some systems"),
+        (["a/b"], "'a_b'"),
+        ([".a"], "'a'"),
+    ],
 )
 def test_names_must_be_those_of_files_and_differ(
     names: list[str], told: str, a_segmenter: Segmenter, a_case: MakeCase, tmp_path: Path
