@@ -10,6 +10,7 @@ import pytest
 import slicer
 from panel_session import PanelSession
 from qt_harness.host import Host
+from review_desktop import PATIENCE_S, patient
 from review_stores import CASE_GRID, ReviewStore
 from vtk.util.numpy_support import vtk_to_numpy
 
@@ -37,7 +38,8 @@ class WorklistSession:
         self.review, self.host = review, host
         self.model = session.widget.panel.worklist.model
         # A busy machine is no store that does not answer.
-        self.model._decisions._moment_s = 60.0
+        self.model._decisions._moment_s = PATIENCE_S
+        self.model._open_session = patient
 
     def settle(self) -> None:
         """Until every question is answered."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from BottleneckOODLib.imaging.volume import LabelVolume
 from BottleneckOODLib.panel.case_reading import CaseReader, OpenedCase, read_case
 from BottleneckOODLib.panel.review_model import ReviewModel
 from BottleneckOODLib.panel.store_decisions import PanelDecisions
+from BottleneckOODLib.panel.store_session import StoreSession
 from BottleneckOODLib.panel.worklist_model import WorklistModel
 
 
@@ -74,6 +76,7 @@ class NoScene:
 
 # A busy machine is no store that does not answer.
 PATIENCE_S = 60.0
+patient = partial(StoreSession, patience_s=PATIENCE_S)
 
 
 class Desktop:
@@ -93,8 +96,9 @@ class Desktop:
             in_store=self.decisions.in_store,
         )
         self.display.on_show = lambda opened: self.review.case_shown(opened.assessment)
+        chosen = {"open_session": patient, **options}
         self.list = WorklistModel(
-            self.display, self.decisions, readers=cases, clock=lambda: self.now, **options  # type: ignore[arg-type]
+            self.display, self.decisions, readers=cases, clock=lambda: self.now, **chosen  # type: ignore[arg-type]
         )
         self.url = ""
         self.list.set_reader(reader)
