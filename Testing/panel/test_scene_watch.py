@@ -12,6 +12,7 @@ import pytest
 import slicer
 from panel_session import PanelSession
 
+from BottleneckOODLib.scene.nodes import nodes_of
 from BottleneckOODLib.scene.show import remove
 from BottleneckOODLib.widgets.scene_watch import SceneWatch
 from BottleneckOODLib.worker.client import Done
@@ -96,6 +97,27 @@ def test_the_result_of_another_case_can_go_while_one_is_assessed(a_session: Pane
     panel.hear(Done(panel.result("amber"), warm=False))
     assert panel.ui.wordLabel.text() == "Unusual"
     assert "Unusual" in panel.words_in_the_corners()[0]
+
+
+def test_while_a_case_is_assessed_another_one_that_is_chosen_is_told_of(a_session: PanelSession) -> None:
+    panel = a_session
+    first = panel.choose(panel.add_ct("first"))
+    panel.assess("red")
+    second = panel.a_ct_in_view("second")
+    panel.assess("green")
+    panel.ui.assessButton.click()
+    for node, words, can_be_removed in (
+        (first, "Very unusual", True), (second, "No result yet", False), (first, "Very unusual", True)
+    ):
+        panel.choose(node)
+        assert panel.ui.wordLabel.text() == words
+        assert panel.ui.removeResultButton.isEnabled() == can_be_removed
+    panel.ui.removeResultButton.click()
+    assert panel.ui.wordLabel.text() == "No result yet"
+    assert nodes_of(panel.scene, "first") == []
+    panel.hear(Done(panel.result("amber"), warm=False))
+    panel.choose(second)
+    assert panel.ui.wordLabel.text() == "Unusual"
 
 
 def test_undoing_a_result_takes_its_light_away_and_redoing_brings_it_back(a_session: PanelSession) -> None:

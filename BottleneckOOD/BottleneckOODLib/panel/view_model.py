@@ -202,6 +202,11 @@ class PanelViewModel:
         elif self.runs_beside:
             self._stand(replace(self.state, result=result_state(assessment)))
 
+    def show_meanwhile(self, assessment: Assessment | None) -> None:
+        """While a case is assessed, another one is chosen; what the scene holds of that one, or None, is shown."""
+        if self.assesses:
+            self._stand(replace(self.state, result=None if assessment is None else result_state(assessment)))
+
     def tell(self, sentence: str) -> None:
         """Something else that the user should read."""
         self._stand(replace(self.state, message=sentence))

@@ -216,7 +216,7 @@ class Panel:
             message = _("The volume shows another frame by now; the result is there when the assessed one is shown.")
             raise InputError(message)
 
-    def _is_being_assessed(self, case: str) -> bool:
+    def _is_being_assessed(self, case: str | None) -> bool:
         """Whether a result of that name is on its way into the scene."""
         return self.view_model.assesses and case == self._running_case
 
@@ -267,6 +267,7 @@ class Panel:
         self._take(None if usable is None else case_on(usable))
         self._chosen_while_busy = self.view_model.assesses
         if self._chosen_while_busy:
+            self.view_model.show_meanwhile(None if self._is_being_assessed(self._case_id()) else self._assessment)
             self._draw_result()
             return
         self._voxels.follow(node)
@@ -332,7 +333,7 @@ class Panel:
         if case is not None and case == self.worklist.model.case_id:
             # With its result would go what was edited and not saved.
             self.view_model.tell(_("This case is from the worklist; Next or Close take it out of the scene."))
-        elif case is not None and not self.view_model.assesses:
+        elif case is not None and not self._is_being_assessed(case):
             remove(self._scene, case)
             self._volume_chosen(self.case.volume_node)
 
