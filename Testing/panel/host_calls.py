@@ -156,7 +156,7 @@ QT_CALLS: dict[str, str] = {
     "QShortcut": "activated() enabled",
     "QSpinBox": "value valueChanged(int)",
     "QTableView": "resizeColumnsToContents",
-    "QTableWidget": "currentRow itemSelectionChanged() rowCount setItem",
+    "QTableWidget": "currentRow itemSelectionChanged() rowCount setCurrentCell setItem",
     "QTableWidgetItem": "",
     "QTextBrowser": "",
     "QTextEdit": "html",

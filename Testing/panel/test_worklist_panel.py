@@ -204,6 +204,9 @@ def test_what_is_rated_while_a_volume_is_assessed_again_is_the_case_that_is_chos
     worklist.open_store()
     worklist.press("nextCaseButton")
     assert worklist.ui.volumeSelector.currentNode().GetName() == "Bär"
+    # What is told of it is its own, as in the corners, and not how far the other one is.
+    assert worklist.ui.wordLabel.text() == "Very unusual"
+    assert all("Very unusual" in words for words in worklist.panel.words_in_the_corners())
     worklist.ui.ratingButton4.click()
     worklist.ui.saveDecisionButton.click()
     assert worklist.decisions("Bär") == [("Zoë", "reject")]
@@ -233,7 +236,13 @@ def test_who_rates_first_sees_no_light_until_then(worklist: WorklistSession) -> 
 @pytest.mark.parametrize("answer", ["Save as new version", "Leave", "Cancel"])
 def test_edits_are_asked_about_before_they_are_left(a_case: WorklistSession, answer: str) -> None:
     labels = a_case.edit()
-    a_case.host.answers.append(answer)
+    window = slicer.util.mainWindow()
+
+    def press(box: Any) -> None:
+        assert box.parent() is window
+        next(button for button in box.buttons() if button.text() == answer).click()
+
+    a_case.host.answers.append(press)
     a_case.press("nextCaseButton")
     (asked,) = a_case.host.asked
     assert set(asked.buttons) == {"Save as new version", "Leave", "Cancel"}
@@ -316,6 +325,30 @@ def test_another_case_of_the_same_name_that_is_being_assessed_is_left_alone(work
     worklist.ui.ratingButton1.click()
     worklist.ui.saveDecisionButton.click()
     assert worklist.decisions("Bär") == []
+
+
+def test_the_list_keeps_the_case_that_is_highlighted_and_not_its_place(worklist: WorklistSession) -> None:
+    worklist.open_store()
+    table = worklist.ui.worklistTable
+
+    def read_by_another(case: str, *, until_read: bool) -> list[str]:
+        with Store(worklist.review.url) as store:
+            work = Worklist(store)
+            assert work.claim(case, "Bo") if until_read else work.release(case, "Bo") is None
+        worklist.model.decided()
+        worklist.settle()
+        assert {item.row() for item in table.selectedItems()} == ({table.currentRow()} - {-1})
+        return [row[0] for row in worklist.listed]
+
+    table.selectRow(0)
+    assert read_by_another("Bär", until_read=True) == ["B & C"]
+    assert table.currentRow() == -1
+    assert not worklist.ui.openCaseButton.isEnabled()
+    table.selectRow(0)
+    assert read_by_another("Bär", until_read=False) == ["Bär", "B & C"]
+    assert table.currentRow() == 1
+    worklist.press("openCaseButton")
+    assert worklist.volumes == ["B and C"]
 
 
 def test_what_was_chosen_is_chosen_again(worklist: WorklistSession, the_application: Host) -> None:

@@ -128,7 +128,8 @@ class WorklistSection:
         # Nobody answers in a self-test, and nothing may be lost.
         if slicer.app.testingEnabled():
             return "save"
-        box = qt.QMessageBox()
+        # Without a window of its own some window managers put it behind the application.
+        box = qt.QMessageBox(slicer.util.mainWindow())
         box.windowTitle = "BottleneckOOD"
         box.text = question
         save = box.addButton(_("Save as new version"), qt.QMessageBox.AcceptRole)
@@ -136,6 +137,8 @@ class WorklistSection:
         box.addButton(_("Cancel"), qt.QMessageBox.RejectRole)
         box.exec_()
         clicked = box.clickedButton()
+        # The main window would keep it for as long as the application runs.
+        box.deleteLater()
         return "save" if clicked == save else "leave" if clicked == leave else "stay"
 
     def scene_closed(self) -> None:
@@ -164,15 +167,25 @@ class WorklistSection:
         ui.worklistMessage.text = state.message
         table = ui.worklistTable
         if self._rows != state.rows:
-            self._rows = state.rows
+            chosen, self._rows = self._chosen, state.rows
             blocked = table.blockSignals(True)
             table.rowCount = len(state.rows)
             for row, case in enumerate(state.rows):
                 for column, text in enumerate((case.case_id, case.light, case.state, case.rating)):
                     table.setItem(row, column, qt.QTableWidgetItem(text))
             table.resizeColumnsToContents()
+            # The table keeps the number of the row, which is another case by now.
+            where = next((row for row, case in enumerate(state.rows) if case.case_id == chosen), -1)
+            if int(table.currentRow()) != where:
+                table.setCurrentCell(where, 0)
             table.blockSignals(blocked)
-        ui.openCaseButton.enabled = state.can_move and 0 <= int(table.currentRow()) < len(state.rows)
+        ui.openCaseButton.enabled = state.can_move and bool(self._chosen)
+
+    @property
+    def _chosen(self) -> str:
+        """The case that is highlighted in the list; empty for none."""
+        row = int(self._ui.worklistTable.currentRow())
+        return self._rows[row].case_id if 0 <= row < len(self._rows) else ""
 
     def _fill(self) -> None:
         ui, settings = self._ui, qt.QSettings()
@@ -194,9 +207,8 @@ class WorklistSection:
         self.model.open_store(store)
 
     def _open_case(self, *_unused: Any) -> None:
-        row = int(self._ui.worklistTable.currentRow())
-        if 0 <= row < len(self._rows):
-            self.model.open_case(self._rows[row].case_id)
+        if self._chosen:
+            self.model.open_case(self._chosen)
 
     def _take_reader(self, *_unused: Any) -> None:
         # One name for the whole panel; the review's part keeps it in the settings.
