@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from functools import partial
 
 from BottleneckOODLib.assessment.versions import EditedVersion, save_version
@@ -22,6 +23,7 @@ class MaskEdits:
     def __init__(self, display: Display) -> None:
         self._display = display
         self._given_up: LabelVolume | None = None
+        self._saving: tuple[LabelVolume, Future[EditedVersion]] | None = None
 
     def unsaved(self) -> LabelVolume | None:
         """The mask where it was edited and not saved.
@@ -44,13 +46,34 @@ class MaskEdits:
         self._given_up = labels if answer == "leave" else None
         return answer, labels
 
+    def save(
+        self,
+        labels: LabelVolume,
+        opened: OpenedCase,
+        reader: str,
+        submit: Callable[[Callable[[], EditedVersion]], Future[EditedVersion]],
+    ) -> Future[EditedVersion]:
+        """Have an edited mask saved beside the original; one that is being saved already is not saved twice.
+
+        Args:
+            labels: The mask.
+            opened: The case.
+            reader: Who has edited it.
+            submit: Has it done in a thread.
+        """
+        if self._saving is not None and self._saving[0] == labels:
+            saving = self._saving[1]
+            if not saving.done() or saving.exception() is None:
+                return saving
+        self._saving = labels, submit(_version_job(labels, opened, reader))
+        return self._saving[1]
+
     def forget(self) -> None:
         """Another case is shown."""
-        self._given_up = None
+        self._given_up = self._saving = None
 
 
-def version_job(labels: LabelVolume, opened: OpenedCase, reader: str) -> Callable[[], EditedVersion]:
-    """What saves an edited mask beside the original, for a thread."""
+def _version_job(labels: LabelVolume, opened: OpenedCase, reader: str) -> Callable[[], EditedVersion]:
     return partial(
         save_version,
         labels,

@@ -22,7 +22,7 @@ from BottleneckOODLib.panel.case_list import ClaimHolder, CurrentCase
 from BottleneckOODLib.panel.case_reading import CaseReader, OpenedCase
 from BottleneckOODLib.panel.dependencies import lacking_for
 from BottleneckOODLib.panel.desk import Desk
-from BottleneckOODLib.panel.mask_edits import MaskEdits, version_job
+from BottleneckOODLib.panel.mask_edits import MaskEdits
 from BottleneckOODLib.panel.open_store import OpenStore
 from BottleneckOODLib.panel.store_decisions import PanelDecisions
 from BottleneckOODLib.panel.store_session import PURPOSE, Filters, Given, Page, StoreSession
@@ -276,7 +276,7 @@ class WorklistModel:
             then()
 
         reader = self._initials if self._initials.strip() else current.given.claim.holder
-        self._do(self._cases.submit(version_job(labels, opened, reader)), saved, failed)
+        self._do(self._edits.save(labels, opened, reader, self._cases.submit), saved, failed)
 
     def _ask_for_next(self) -> None:
         if self._store is not None:

@@ -12,6 +12,7 @@ from review_stores import ReviewStore
 
 from BottleneckOODLib.assessment.record import SEGMENTATION_FILE
 from BottleneckOODLib.assessment.versions import edited_versions
+from BottleneckOODLib.imaging.writing import read_label_volume
 from BottleneckOODLib.panel.store_session import StoreSession
 from BottleneckOODLib.triage.store import Store
 from BottleneckOODLib.triage.worklist import Worklist
@@ -161,7 +162,56 @@ def test_a_second_save_does_not_keep_what_was_to_come_after_the_first(
     a_reader.wait()
     assert not a_reader.list.state.is_open
     until_claimed(a_review.url, {})
-    assert edited_versions(a_review.cases["red"])
+    assert len(edited_versions(a_review.cases["red"])) == 1
+
+
+@pytest.mark.parametrize("first", ["saved", "being saved"])
+def test_a_mask_that_is_being_saved_when_the_store_is_closed_is_saved_once(
+    a_reader: Desktop, a_review: ReviewStore, gate: threading.Event, first: str
+) -> None:
+    edited = a_reader.display.mask
+    files_wait(a_reader, gate)
+    a_reader.list.save_version()
+    saving = a_reader.list._awaited.future
+    assert saving is not None
+    if first == "saved":
+        gate.set()
+        saving.result(60)
+    a_reader.display.answers = ["save"]
+    a_reader.list.close_store()
+    gate.set()
+    a_reader.wait()
+    assert not a_reader.list.state.is_open
+    (version,) = edited_versions(a_review.cases["red"])
+    assert read_label_volume(a_review.cases["red"] / version.file) == edited
+    until_claimed(a_review.url, {})
+
+
+def test_what_is_edited_further_while_it_is_being_saved_is_saved_too(
+    a_reader: Desktop, a_review: ReviewStore, gate: threading.Event
+) -> None:
+    files_wait(a_reader, gate)
+    a_reader.list.save_version()
+    edited = a_reader.display.edit(seed=1)
+    a_reader.display.answers = ["save"]
+    a_reader.list.close_store()
+    gate.set()
+    a_reader.wait()
+    first, second = edited_versions(a_review.cases["red"])
+    assert read_label_volume(a_review.cases["red"] / first.file) != edited
+    assert read_label_volume(a_review.cases["red"] / second.file) == edited
+
+
+def test_a_mask_that_could_not_be_saved_is_tried_again(a_reader: Desktop, a_review: ReviewStore) -> None:
+    original = a_review.cases["red"] / SEGMENTATION_FILE
+    away = original.rename(original.with_suffix(".away"))
+    a_reader.list.save_version()
+    a_reader.wait()
+    assert edited_versions(a_review.cases["red"]) == ()
+    away.rename(original)
+    a_reader.list.save_version()
+    a_reader.wait()
+    assert len(edited_versions(a_review.cases["red"])) == 1
 
 
 def test_nothing_is_taken_up_and_asked_under_a_question(a_reader: Desktop, gate: threading.Event) -> None:
