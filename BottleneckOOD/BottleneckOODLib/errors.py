@@ -14,6 +14,8 @@
                 ReferenceMismatchError  the reference was made by another model, or its arrays do not fit the case
             EvaluationError             an embedding, a table or a setting of an evaluation cannot be used
             StoreError                  a store of cases and decisions cannot be used
+                AssessedAnewError       what was before the reader is no longer the case's newest result
+                UnavailableCaseError    another reader has the case, or it has no result; the store is in order
             OutputError                 a result cannot be written, or exists already
                 KeptFolderError         more than a result lies where one goes, and was kept; other places are free
             DependencyError             an optional package or a system library is missing
@@ -83,6 +85,14 @@ class EvaluationError(UserError):
 
 class StoreError(UserError):
     """A store of cases and decisions cannot be opened, read or written."""
+
+
+class AssessedAnewError(StoreError):
+    """What was before the reader is no longer the case's newest result, which is not rated unseen."""
+
+
+class UnavailableCaseError(StoreError):
+    """A case cannot be had because another reader has it, or it has no result; the store itself is in order."""
 
 
 class OutputError(UserError):

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 
 from BottleneckOODLib.assessment.decision import Decision
 from BottleneckOODLib.assessment.decision_record import DecisionLog, DecisionStore
-from BottleneckOODLib.errors import StoreError
+from BottleneckOODLib.errors import AssessedAnewError, StoreError
 from BottleneckOODLib.panel.desk import Desk
 from BottleneckOODLib.panel.store_session import Claim, StoreSession
+from BottleneckOODLib.panel.worklist_wording import SHOW_AGAIN
 
 MOMENT_S = 1.0
 
@@ -106,6 +107,9 @@ class PanelDecisions:
                 "press Save decision again in a moment."
             )
             raise StoreError(message) from None
+        except AssessedAnewError as error:
+            message = f"{error} {SHOW_AGAIN}"
+            raise AssessedAnewError(message) from None
         case.unsettled = None
 
     def decisions_of(self, case_id: str) -> DecisionLog:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from BottleneckOODLib.assessment.decision import Decision
 from BottleneckOODLib.assessment.decision_record import DecisionLog
 from BottleneckOODLib.assessment.reader_names import same_reader
-from BottleneckOODLib.errors import DependencyError, StoreError
+from BottleneckOODLib.errors import DependencyError, StoreError, UnavailableCaseError
 from BottleneckOODLib.panel.dependencies import lacking_for
 from BottleneckOODLib.panel.worklist_wording import NOT_INSTALLED
 from BottleneckOODLib.triage.store_file import file_of_store
@@ -128,6 +129,7 @@ class StoreSession:
             raise StoreError(message)
         self._store = Store(store.strip(), patience_s)
         self._work, self._decisions = Worklist(self._store), StoredDecisions(self._store)
+        self._untold: list[Claim] = []
 
     def close(self) -> None:
         """Close the connections."""
@@ -173,28 +175,36 @@ class StoreSession:
         """One case, unless somebody else reads it.
 
         Raises:
-            StoreError: Somebody else reads it; it has no result.
+            UnavailableCaseError: Somebody else reads it; it has no result.
+            StoreError: The store refused it.
         """
         waiting = self._work.at(case_id)
         if waiting is None:
             message = f"The case {case_id} has no result yet; take another one."
-            raise StoreError(message)
+            raise UnavailableCaseError(message)
         claimed = self._work.claim(case_id, reader, blind=blind)
         if claimed is None:
-            raise StoreError(_taken(case_id, waiting.claimed_by))
+            raise UnavailableCaseError(_taken(case_id, waiting.claimed_by))
         return self._given(claimed, reader, filters, set(passing_over), blind, leaving, False)
 
     def keep(self, claim: Claim) -> bool:
         """Hold on to a case as it was shown; False where somebody else has it by now."""
-        return self._work.keep(claim.case_id, claim.holder, claim.assessment, blind=claim.blind)
+        kept = self._work.keep(claim.case_id, claim.holder, claim.assessment, blind=claim.blind)
+        self._take_down()
+        return kept
 
     def release(self, claim: Claim) -> None:
         """Give a case back."""
         self._work.release(claim.case_id, claim.holder)
+        self._take_down()
 
     def reveal(self, claim: Claim) -> None:
-        """Take down that the light of a case was seen before it was rated."""
-        self._work.reveal(claim.case_id, claim.holder, claim.assessment)
+        """Take down that the light of a case was seen before it was rated.
+
+        A store that refuses it, such as one that is locked, is told again when a case is held or given back.
+        """
+        self._untold.append(claim)
+        self._take_down()
 
     def add(self, decision: Decision, claim: Claim) -> DecisionLog:
         """Keep a decision, and tell all that are there; one that is kept already is not kept twice.
@@ -235,7 +245,7 @@ class StoreSession:
             self.release(leaving)
         claim = Claim(waiting.case_id, reader, waiting.assessment, waiting.claimed_blind and blind)
         if waiting.claimed_blind and not blind:
-            self.reveal(claim)
+            self._tell_seen(claim)
         coming = self._work.coming(reader, _wish(filters), passing_over={*passing_over, waiting.case_id})
         return Given(
             self._whereabouts(waiting),
@@ -244,6 +254,15 @@ class StoreSession:
             None if coming is None else self._whereabouts(coming),
             again,
         )
+
+    def _take_down(self) -> None:
+        with suppress(StoreError):
+            while self._untold:
+                self._tell_seen(self._untold[0])
+                del self._untold[0]
+
+    def _tell_seen(self, claim: Claim) -> None:
+        self._work.reveal(claim.case_id, claim.holder, claim.assessment)
 
     def _whereabouts(self, waiting: Waiting) -> Whereabouts:
         case_id = waiting.case_id

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from concurrent.futures import Future
+from typing import Any, Literal
+
+from BottleneckOODLib.errors import StoreError, UnavailableCaseError
 
 Way = Literal["back", "on", "new", "again"]
 
@@ -33,8 +36,11 @@ class VisitedCases:
             self._cases[self._place + 1 :] = [case_id]
         self._place += -1 if way == "back" else 1
 
-    def leave_out(self, case_id: str) -> None:
-        """A case that cannot be had any more is no longer on the way."""
+    def not_given(self, case_id: str, asked: Future[Any]) -> None:
+        """A case that cannot be had any more is no longer on the way; what the store refuses now, it may give later."""
+        error = asked.exception()
+        if isinstance(error, StoreError) and not isinstance(error, UnavailableCaseError):
+            return
         for place in range(len(self._cases) - 1, -1, -1):
             if self._cases[place] == case_id and place != self._place:
                 del self._cases[place]

@@ -286,7 +286,8 @@ class WorklistModel:
     def _ask_for(self, case_id: str, way: Way) -> None:
         if self._store is not None:
             job = partial(self._store.session.give, case_id, self._initials, self._wanted(), **self._going())
-            self._do(self._store.ask(job), partial(self._given, way), partial(self._visited.leave_out, case_id))
+            asked = self._store.ask(job)
+            self._do(asked, partial(self._given, way), partial(self._visited.not_given, case_id, asked))
 
     def _wanted(self) -> Filters:
         """Who rates before the light is shown cannot choose by the light."""

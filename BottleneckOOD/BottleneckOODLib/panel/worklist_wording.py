@@ -9,6 +9,7 @@ NOT_INSTALLED = _("The review store needs {packages}; press Open store again, an
 NO_READER = _("Type your name or initials first.")
 LATE = _("The store or its files have not answered yet; wait, or close the store and check the network or the server.")
 FAULT = _("Something went wrong in the program; nothing was changed. The log of the application says more.")
+SHOW_AGAIN = _("The list has it under All, by its name: choose it there, and press Open case.")
 NONE_WAITS = _("No other case waits for you; look at the list with another filter.")
 AGAIN = _("That was the last case that waits; here is the first of those that you passed over.")
 LOST = _("{case} is being read by another reader by now; what you decide on it is refused. Take another one.")

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from BottleneckOODLib.assessment.decision import Decision
 from BottleneckOODLib.assessment.decision_record import DecisionLog, decision_line, parse_decisions
 from BottleneckOODLib.assessment.reader_names import reader_key
-from BottleneckOODLib.errors import StoreError
+from BottleneckOODLib.errors import AssessedAnewError
 from BottleneckOODLib.triage.claims import NO_CLAIM, is_mine
 from BottleneckOODLib.triage.schema import CaseRow, DecisionRow, WorkRow
 from BottleneckOODLib.triage.store import Store, case_number
@@ -39,8 +39,8 @@ class StoredDecisions:
             shown: The assessment that was before the reader; None where that is not known, and for a withdrawal.
 
         Raises:
-            StoreError: There is no such case, it was assessed anew since it was shown, or the store refused it; nothing
-                was changed.
+            AssessedAnewError: It was assessed anew since it was shown; nothing was changed.
+            StoreError: There is no such case, or the store refused it; nothing was changed.
         """
         with self._store.writing() as session:
             number = case_number(session, decision.case_id)
@@ -50,7 +50,7 @@ class StoredDecisions:
             if session.execute(known).first() is not None:
                 return
             if shown is not None and shown != newest:
-                raise StoreError(assessed_anew(decision.case_id))
+                raise AssessedAnewError(assessed_anew(decision.case_id))
             row = DecisionRow(
                 decision_id=decision.decision_id,
                 case=number,

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from BottleneckOODLib.assessment.decision import Decision, Rating, decide, shown_of, withdraw
 from BottleneckOODLib.assessment.reader_names import reader_name, same_reader
-from BottleneckOODLib.errors import StoreError
+from BottleneckOODLib.errors import AssessedAnewError, StoreError
 from BottleneckOODLib.triage.decisions import StoredDecisions, assessed_anew
 from BottleneckOODLib.triage.seen_lights import last_seen
 from BottleneckOODLib.triage.store import Store, case_number
@@ -83,7 +83,7 @@ def rate(
     else:
         before_the_reader = seen
     if before_the_reader not in (None, waiting.assessment):
-        raise StoreError(assessed_anew(case_id))
+        raise AssessedAnewError(assessed_anew(case_id))
     # A claim that ran out, and that another reader's ended, does not mean that the light was shown; a look since does.
     claim = waiting if mine else given
     hidden = claim is not None and claim.claimed_blind and seen != waiting.assessment

@@ -11,6 +11,7 @@ from review_stores import ReviewStore
 
 from BottleneckOODLib.imaging.writing import read_label_volume
 from BottleneckOODLib.panel.store_session import Filters
+from BottleneckOODLib.panel.worklist_state import STATE_CHOICES
 from BottleneckOODLib.triage.decisions import StoredDecisions
 from BottleneckOODLib.triage.store import Store
 from BottleneckOODLib.triage.worklist import Worklist
@@ -43,8 +44,13 @@ def test_what_came_since_is_not_rated_unseen_and_rated_once_it_is_shown(
     a_reader.rate("reject")
     assert "The case red was assessed anew since it was shown to you; show it again" in a_reader.review.state.message
     assert ratings(a_review.url) == []
-    # What was chosen is there still, and the case is Ann's.
+    # What was chosen is there still, and the case is Ann's; so it does not wait, and the sentence says where it is.
     assert a_reader.review.state.ratings[3].chosen
+    assert [row.case_id for row in a_reader.list.state.rows] == ["amber"]
+    assert f"under {STATE_CHOICES['any']}, by its name" in a_reader.review.state.message
+    a_reader.list.set_filters(Filters(state="any", search="red"))
+    a_reader.wait()
+    assert [row.case_id for row in a_reader.list.state.rows] == ["red"]
     a_reader.list.open_case("red")
     a_reader.wait()
     opened = a_reader.display.shown[-1]

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from BottleneckOODLib.panel.case_reading import CaseReader, OpenedCase, read_cas
 from BottleneckOODLib.panel.store_decisions import PanelDecisions
 from BottleneckOODLib.panel.store_session import StoreSession, Whereabouts
 from BottleneckOODLib.triage.decisions import StoredDecisions
+from BottleneckOODLib.triage.seen_lights import has_seen
 from BottleneckOODLib.triage.store import Store
 from BottleneckOODLib.triage.worklist import Worklist
 
@@ -36,6 +38,25 @@ impatient = partial(StoreSession, patience_s=0.2)
 @pytest.fixture
 def a_review(make_review_store: Callable[..., ReviewStore]) -> ReviewStore:
     return make_review_store({"red": "red", "amber": "amber", "green": "green"})
+
+
+def has_seen_light(store: Store, case_id: str, reader: str) -> bool:
+    waiting = Worklist(store).at(case_id)
+    assert waiting is not None
+    with store.reading() as session:
+        return has_seen(session, waiting.assessment, reader)
+
+
+@contextmanager
+def locked(path: str) -> Iterator[None]:
+    """Another program writes into the store, and does not come to an end."""
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
 
 
 class TestOpening:
@@ -146,18 +167,61 @@ class TestWhileReading:
     def test_a_locked_store_is_told_and_nothing_is_kept_twice(self, a_review: ReviewStore, desktops: Desktops) -> None:
         reader = desktops("Ann", open_session=impatient).open(a_review.url)
         reader.next()
-        other = sqlite3.connect(a_review.url, isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        reader.rate("reject")
-        assert "locked" in reader.review.state.message
-        assert reader.next() == "red"
-        assert "locked" in reader.list.state.message
-        other.execute("ROLLBACK")
-        other.close()
+        with locked(a_review.url):
+            reader.rate("reject")
+            assert "locked" in reader.review.state.message
+            assert reader.next() == "red"
+            assert "locked" in reader.list.state.message
         reader.review.save()
         reader.wait()
         with Store(a_review.url) as store:
             assert [row.rating for row in StoredDecisions(store).decisions_of("red").decisions] == ["reject"]
+
+    def test_a_locked_store_takes_no_case_off_the_way(self, a_review: ReviewStore, desktops: Desktops) -> None:
+        reader = desktops("Ann", open_session=impatient).open(a_review.url)
+        assert [reader.next(), reader.next(), reader.next(), reader.previous()] == ["red", "amber", "green", "amber"]
+        with locked(a_review.url):
+            for go in (reader.next, reader.previous):
+                assert go() == "amber"
+                assert "locked" in reader.list.state.message
+        assert [reader.next(), reader.previous(), reader.previous()] == ["green", "amber", "red"]
+
+    def test_a_case_that_another_reader_has_by_now_is_off_the_way(
+        self, a_review: ReviewStore, desktops: Desktops
+    ) -> None:
+        reader = desktops("Ann").open(a_review.url)
+        assert [reader.next(), reader.next(), reader.previous()] == ["red", "amber", "red"]
+        with Store(a_review.url) as store:
+            assert Worklist(store).claim("amber", "Bo")
+        assert reader.next() == "red"
+        assert "being read by Bo" in reader.list.state.message
+        assert reader.next() == "green"
+
+    @pytest.mark.parametrize("then", ["leaves", "goes on"])
+    def test_a_light_that_was_seen_while_the_store_was_locked_is_not_hidden_again(
+        self, a_review: ReviewStore, desktops: Desktops, then: str
+    ) -> None:
+        reader = desktops("Ann", blind=True, open_session=impatient).open(a_review.url)
+        assert reader.next() == "red"
+        desk = reader.list._desk
+        assert desk is not None
+        with locked(a_review.url):
+            reader.review.set_blind_first(False)
+            assert not reader.review.state.light_hidden
+            assert desk.submit(lambda: "told").result(60) == "told"
+        if then == "leaves":
+            reader.list.close_store()
+        else:
+            assert reader.next() == "amber"
+        end = time.monotonic() + 60
+        with Store(a_review.url) as store:
+            while not has_seen_light(store, "red", "Ann"):
+                assert time.monotonic() < end
+        again = desktops("Ann", blind=True).open(a_review.url)
+        again.list.open_case("red")
+        again.wait()
+        assert again.case == "red"
+        assert not again.review.state.light_hidden
 
     def test_a_store_that_is_slow_blocks_nothing_and_keeps_a_decision_once(
         self, a_review: ReviewStore, desktops: Desktops
