@@ -70,5 +70,6 @@ def test_every_result_has_its_folder(a_queue: Store, make_assessment: Callable[.
     later = replace(make_assessment("red", created="2027-01-01T00:00:00+00:00"), case_id="a")
     a_queue.add_assessment("a", "k", later, "again/a", 1.0)
     a_queue.add_failure("a", "l", "It cannot be read.", 1.0)
-    assert list(a_queue.result_folders("a").values()) == ["out/a", "again/a"]
-    assert a_queue.result_folders("a")[later.created] == "again/a"
+    # Another batch, in the same second.
+    a_queue.add_assessment("a", "m", later, "beside/a", 1.0)
+    assert a_queue.result_folders("a") == ("out/a", "again/a", "beside/a")

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from BottleneckOODLib.assessment.decision import Decision
+from BottleneckOODLib.assessment.decision import Decision, shown_of
 from BottleneckOODLib.assessment.decision_record import DecisionLog
 from BottleneckOODLib.assessment.reader_names import same_reader
 from BottleneckOODLib.errors import DependencyError, StoreError, UnavailableCaseError
@@ -224,12 +224,26 @@ class StoreSession:
         ours = not theirs or any(same_reader(theirs, name) for name in (decision.reader, claim.holder))
         if not ours and not self.keep(claim):
             raise StoreError(_taken(decision.case_id, theirs))
+        if not decision.withdraws:
+            decision = self._as_seen(decision, claim)
         self._decisions.add(decision, None if decision.withdraws else claim.assessment)
         if not same_reader(claim.holder, decision.reader):
             self.release(claim)
         if decision.withdraws:
             self.keep(replace(claim, blind=False))
         return self._decisions.decisions_of(decision.case_id)
+
+    def _as_seen(self, decision: Decision, claim: Claim) -> Decision:
+        """With the light, if the reader has seen it elsewhere while it was hidden here, as ``triage.rating.rate``."""
+        from BottleneckOODLib.triage.seen_lights import has_seen  # noqa: PLC0415 - imports SQLAlchemy
+
+        if decision.shown is not None:
+            return decision
+        with self._store.reading() as session:
+            if not has_seen(session, claim.assessment, decision.reader):
+                return decision
+        assessment = self._store.assessment_of(decision.case_id, claim.assessment)
+        return decision if assessment is None else replace(decision, blind_first=False, shown=shown_of(assessment))
 
     def _given(
         self,

@@ -43,7 +43,7 @@ def case_rows(results: Iterable[Found]) -> list[Row]:
 
 
 def decision_rows(
-    logs: Iterable[tuple[str, DecisionLog]], folders: Callable[[str], Mapping[str, str]] = lambda _case_id: {}
+    logs: Iterable[tuple[str, DecisionLog]], folders: Callable[[str], Iterable[str]] = lambda _case_id: ()
 ) -> list[Row]:
     """One row a decision, withdrawn ones too: all that measuring agreement, overruling and seconds a case needs.
 
@@ -51,14 +51,14 @@ def decision_rows(
 
     Args:
         logs: The decisions of each case.
-        folders: Gives the folders of a case's results, by when the assessment was made: the masks that the reader
-            edited are named from there. A folder that cannot be reached from here names none.
+        folders: Gives the folders of a case's results: the masks that the reader edited are named from there. A folder
+            that cannot be reached from here names none.
     """
     rows: list[Row] = []
     names: dict[str, str] = {}
     for case_id, log in logs:
         standing = {row.decision_id for row in log.standing}
-        edited = _edited_masks(folders(case_id) if log.decisions else {})
+        edited = _edited_masks(folders(case_id) if log.decisions else ())
         for row in log.decisions:
             rows.append(
                 {
@@ -93,10 +93,10 @@ def decision_rows(
     return rows
 
 
-def _edited_masks(folders: Mapping[str, str]) -> dict[tuple[str, str], list[str]]:
+def _edited_masks(folders: Iterable[str]) -> dict[tuple[str, str], list[str]]:
     """Names of the files that were saved, by the assessment and the reader's key."""
     names: dict[tuple[str, str], list[str]] = {}
-    for folder in dict.fromkeys(folders.values()):
+    for folder in folders:
         for version in edited_versions(Path(folder)):
             names.setdefault((version.assessment_created, reader_key(version.reader)), []).append(version.file)
     return names

@@ -90,7 +90,7 @@ def _rated(log: DecisionLog, model_fingerprint: str) -> frozenset[str]:
 
 def has_edited_mask(store: Store, case_id: str, created: Collection[str]) -> bool:
     """Whether a reader edited the mask of one of these assessments, as far as their folders can be reached."""
-    folders = dict.fromkeys(store.result_folders(case_id).values())
+    folders = store.result_folders(case_id)
     return any(one.assessment_created in created for folder in folders for one in edited_versions(Path(folder)))
 
 

@@ -255,16 +255,16 @@ class Store(OpenDatabase):
             found = session.execute(query.order_by(PlaceRow.number)).all()
         return {case_id: str(PurePath(path).parent) for case_id, path in found}
 
-    def result_folders(self, case_id: str) -> dict[str, str]:
-        """Folders of every result of a case, by when the assessment was made; without those that saved nothing."""
+    def result_folders(self, case_id: str) -> tuple[str, ...]:
+        """Folders of every result of a case, the oldest first; without those that saved nothing."""
         query = (
-            select(AssessmentRow.created, AssessmentRow.folder)
+            select(AssessmentRow.folder)
             .join(CaseRow, AssessmentRow.case == CaseRow.number)
             .where(CaseRow.case_id == case_id, AssessmentRow.folder != "")
             .order_by(AssessmentRow.number)
         )
         with self.reading() as session:
-            return {created: folder for created, folder in session.execute(query)}
+            return tuple(dict.fromkeys(session.scalars(query)))
 
     def counts(self) -> dict[str, int]:
         """How many cases, results and decisions there are."""

@@ -9,6 +9,7 @@ import pytest
 from review_desktop import Desktop
 from review_stores import ReviewStore
 
+from BottleneckOODLib.assessment.decision import shown_of
 from BottleneckOODLib.imaging.writing import read_label_volume
 from BottleneckOODLib.panel.store_session import Filters
 from BottleneckOODLib.panel.worklist_state import STATE_CHOICES
@@ -142,6 +143,21 @@ def test_a_light_that_was_seen_on_the_command_line_is_not_hidden(
     assert not reader.review.state.light_hidden
     assert reader.next() == "amber"
     assert reader.review.state.light_hidden
+
+
+def test_a_light_that_was_seen_on_the_command_line_meanwhile_is_kept_with_the_rating(
+    a_review: ReviewStore, desktops: Callable[..., Desktop]
+) -> None:
+    reader = desktops("Ann", blind=True).open(a_review.url)
+    assert reader.next() == "red"
+    with Store(a_review.url) as store:
+        Worklist(store).show("red", "ANN")
+    reader.rate("reject")
+    with Store(a_review.url) as store:
+        (row,) = StoredDecisions(store).decisions_of("red").decisions
+        assessment = store.assessment_of("red")
+    assert assessment is not None
+    assert (row.blind_first, row.shown) == (False, shown_of(assessment))
 
 
 def test_a_light_that_one_reader_has_seen_is_hidden_from_the_next_one_at_the_same_computer(

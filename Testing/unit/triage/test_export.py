@@ -97,6 +97,6 @@ def test_the_masks_that_a_reader_edited_are_named(tmp_path: Path, make_assessmen
             for one, reader in ((seen, "Zoë"), (seen, "B"), (seen, "C"), (other, "Zoë"))
         )
     )
-    folders = {seen.created: str(folder), other.created: str(tmp_path / "gone")}
+    folders = (str(folder), str(tmp_path / "gone"))
     named = [row["edited_masks"] for row in decision_rows([(seen.case_id, log)], lambda _: folders)]
     assert named == ["segmentation.v2.seg.nrrd|segmentation.v4.seg.nrrd", "segmentation.v3.seg.nrrd", "", ""]
