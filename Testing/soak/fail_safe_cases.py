@@ -47,7 +47,7 @@ def a_dicom_folder(folder: Path) -> Scenario:
 
 
 def an_mr_image(folder: Path) -> Scenario:
-    """A MetaImage whose values have no unit, on a grid as MONAI's bundles have it."""
+    """A packed MetaImage whose values have no unit, on a grid as MONAI's bundles have it."""
     return _scenario(folder, "MR", lambda volume: _as_file(volume, folder / "case.mha"), resampling="first_voxel")
 
 
@@ -167,7 +167,7 @@ def _nearest(reference: Any) -> Any:
 def _as_file(volume: Any, path: Path) -> Path:
     from BottleneckOODLib.imaging.volume import to_sitk
 
-    sitk.WriteImage(to_sitk(volume.voxels, volume.geometry), path)
+    sitk.WriteImage(to_sitk(volume.voxels, volume.geometry), path, useCompression=path.suffix == ".mha")
     return path
 
 

@@ -75,7 +75,10 @@ _ELSEWHERE: dict[str, str] = {
     ),
     r"^catalogue:(list_|_names)": "a list of names for a sentence, where there is no such model or reference",
     r"^triage\.": "the store's own verbs: named where the parser is built",
-    r"^imaging\.text_headers:(_beside|_too_long)$": "a header whose voxels lie in another file, or that is refused",
+    r"^imaging\.text_headers:(_beside|_damaged|_missing|_too_long)$": (
+        "a header whose voxels lie in another file, or that is refused"
+    ),
+    r"^imaging\.dicom_files:_unpacks_without_end$": "a deflated file: refused, or read as any other",
     r"^likely_meant:": "for a sentence that refuses a path or a word",
     r"^temporaries:_clear$": "removes what a killed run left in the folder of results",
     r"^atomic_folder:": "where a result is there already: it is written after the light is known",
