@@ -128,8 +128,7 @@ def test_a_later_result_is_added_and_the_earlier_one_stays(a_store: Store, make_
     later = replace(make_assessment("red"), case_id=case_id)
     a_store.add_assessment(case_id, "cd" * 32, later, "elsewhere", 2.0)
     assert a_store.counts()["assessments"] == 2
-    found = a_store.found_of(case_id)
-    assert found is not None
+    (found,) = a_store.results()
     assert (found.light, found.folder) == ("red", "elsewhere")
     assert [w.light for w in Worklist(a_store).page()] == ["red"]
 
@@ -153,7 +152,8 @@ def test_the_most_unusual_comes_first(a_store: Store, make_assessment: MakeAsses
     assert pages == ["b", "d", "e", "c", "f", "a"]
     scores = [(f.light, f.score) for f in a_store.results()]
     expected = sorted(scores, key=lambda pair: -unusualness(*pair))
-    assert [f.light for f in map(a_store.found_of, pages) if f] == [light for light, _ in expected]
+    lights = {f.case_id: f.light for f in a_store.results()}
+    assert [lights[case_id] for case_id in pages] == [light for light, _ in expected]
 
 
 def test_a_wish_narrows_the_queue(a_store: Store, make_assessment: MakeAssessment) -> None:
@@ -302,7 +302,6 @@ def test_a_case_that_is_not_there_is_a_sentence(a_store: Store, an_assessment: A
     ):
         with pytest.raises(StoreError, match="holds no case nobody"):
             ask()
-    assert a_store.found_of("nobody") is None
 
 
 def test_a_newer_store_is_refused(a_url: str) -> None:

@@ -152,9 +152,9 @@ def existing(store: str) -> str:
     Raises:
         InputError: The file does not exist, or is a folder.
     """
-    from BottleneckOODLib.triage.store_file import file_of_store  # noqa: PLC0415 - keeps --help fast
+    from BottleneckOODLib.triage.store_file import file_of_store, without_scheme  # noqa: PLC0415 - keeps --help fast
 
-    path, file = store.removeprefix("sqlite:///"), file_of_store(store)
+    path, file = without_scheme(store), file_of_store(store)
     if file is not None and file.is_dir():
         message = f"The store {path} is a folder; name the file that triage has made."
         raise InputError(message)

@@ -225,24 +225,28 @@ def _in_tree(root: Path) -> Iterator[Candidate | PassedOver]:
 def _put_together(found: Mapping[int, Candidate | PassedOver]) -> dict[int, Candidate | PassedOver | None]:
     """What stands for the parts of one series, by their numbers: a stack for its first part, nothing for the others."""
     numbers = {item.part.folder: number for number, item in found.items() if item.part is not None}
-    stacks = whole_stacks([item.part for item in found.values() if item.part is not None])
+    whole = whole_stacks([item.part for item in found.values() if item.part is not None])
+    # Below a large tree they stay cases of their own, and are told of.
+    given_up = [stack for stack in whole if len(stack) > 1 and not has_few_files(_above(stack))]
+    stacks = [stack for stack in whole if stack not in given_up]
     instead: dict[int, Candidate | PassedOver | None] = {}
     for stack in stacks:
         if len(stack) == 1:
             continue
-        folders = tuple(part.folder for part in stack)
-        above = Path(os.path.commonpath(folders))
-        if not has_few_files(above):
-            return {}
+        folders, above = tuple(part.folder for part in stack), _above(stack)
         instead.update({numbers[folder]: None for folder in folders})
-        whole = Candidate(above, files_in_order(stack), stack[0].uid, case_id_of(above), folders=folders)
-        few = len(whole.files) < LEAST_OF_A_SCAN
-        instead[numbers[folders[0]]] = PassedOver(above, too_few(len(whole.files))) if few else whole
-    in_stacks = {part.folder for stack in stacks for part in stack}
+        joined = Candidate(above, files_in_order(stack), stack[0].uid, case_id_of(above), folders=folders)
+        few = len(joined.files) < LEAST_OF_A_SCAN
+        instead[numbers[folders[0]]] = PassedOver(above, too_few(len(joined.files))) if few else joined
+    in_stacks = {part.folder for stack in whole for part in stack}
     for folder, number in numbers.items():
         if stacks and folder not in in_stacks:
             instead[number] = PassedOver(folder, "its slices lie in other folders too, where their series is whole")
     return instead
+
+
+def _above(stack: Iterable[SeriesPart]) -> Path:
+    return Path(os.path.commonpath([part.folder for part in stack]))
 
 
 def _by_folders(root: Path) -> Iterator[Candidate | PassedOver]:

@@ -184,19 +184,6 @@ class Store(OpenDatabase):
         )
         return self._add_result(case_id, row)
 
-    def found_of(self, case_id: str) -> Found | None:
-        """The newest result of a case; None where there is none."""
-        query = (
-            select(AssessmentRow, CaseRow.case_id)
-            .join(CaseRow, AssessmentRow.case == CaseRow.number)
-            .where(CaseRow.case_id == case_id)
-            .order_by(AssessmentRow.number.desc())
-            .limit(1)
-        )
-        with self.reading() as session:
-            row = session.execute(query).first()
-            return None if row is None else found_in(row[0], row[1])
-
     def assessment_of(self, case_id: str, number: int | None = None) -> Assessment | None:
         """An assessment of a case, without its mask; None where it could not be read.
 

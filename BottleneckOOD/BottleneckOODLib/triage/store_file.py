@@ -7,13 +7,23 @@ from pathlib import Path
 from BottleneckOODLib.errors import StoreError
 
 
+def without_scheme(store: str) -> str:
+    """A store's path as it was typed, also where it was given as a URL; one on a server stays as it is.
+
+    >>> without_scheme("sqlite+pysqlite:///t.db"), without_scheme("sqlite:///t.db"), without_scheme("t.db")
+    ('t.db', 't.db', 't.db')
+    """
+    # The driver that is taken anyway may be named: SQLAlchemy knows both.
+    return store.removeprefix("sqlite+pysqlite:///").removeprefix("sqlite:///")
+
+
 def file_of_store(store: str) -> Path | None:
-    """The file of a store that is given by its path or as ``sqlite:///PATH``; None for one on a server.
+    """The file of a store given by its path, as ``sqlite:///PATH`` or with its driver; None for one on a server.
 
     Raises:
         StoreError: No file is named; or it lies in the home folder of a user that there is not.
     """
-    path = store.strip().removeprefix("sqlite:///")
+    path = without_scheme(store.strip())
     if "://" in path:
         return None
     if not path:

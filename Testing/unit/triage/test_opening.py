@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from BottleneckOODLib.cli.main import main
 from BottleneckOODLib.errors import StoreError
 from BottleneckOODLib.triage import opening
 from BottleneckOODLib.triage.opening import file_system_of, open_engine
@@ -139,3 +140,10 @@ def test_a_store_whose_tables_are_no_text_is_damaged_and_said_so(tmp_path: Path)
     # Before Python 3.11 such an error has no words at all.
     with pytest.raises(StoreError, match=r"cannot be opened \((it is damaged|unknown reason)\)"):
         open_engine(str(store))
+
+
+@pytest.mark.parametrize("scheme", ["sqlite:///", "sqlite+pysqlite:///"])
+def test_asking_makes_no_store(tmp_path: Path, capsys: pytest.CaptureFixture[str], scheme: str) -> None:
+    assert main(["triage", "status", "--store", f"{scheme}{tmp_path}/new.db"]) == 2
+    assert f"The store {tmp_path}/new.db does not exist" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

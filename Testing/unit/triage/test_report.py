@@ -183,6 +183,12 @@ def test_levels_come_from_the_reference_that_judged(a_store: Store, make_assessm
         above = 1 + np.count_nonzero(contents.calibration > levels[light])
         at = 1 + np.count_nonzero(contents.calibration >= levels[light])
         assert above / (len(contents.calibration) + 1) <= level < at / (len(contents.calibration) + 1)
+    elsewhere = "of the cases shown were compared with another one"
+    assert elsewhere not in report_page(contents)
+    other = make_assessment("red", case_id="b", reference=ReferenceFacts("other", "ef" * 32, 9))
+    a_store.note_case("b" * 64, "b", Place("b", "", "1"))
+    a_store.add_assessment("b", "another", other, "", 1.0)
+    assert f"1 {elsewhere}" in report_page(gather(a_store, reference="demo"))
 
 
 def test_a_reference_that_did_not_judge_is_refused(a_store: Store, make_assessment: MakeAssessment) -> None:

@@ -98,11 +98,9 @@ def test_another_model_judges_again_into_a_folder_of_its_own(
 ) -> None:
     write_scan("a.nrrd")
     run()
-    first = a_store.found_of("a")
+    (first,) = a_store.results()
     assert run(model="ijklmnop").assessed == 1
-    second = a_store.found_of("a")
-    assert first is not None
-    assert second is not None
+    (second,) = a_store.results()
     assert first.folder != second.folder
     assert a_store.counts() == {"cases": 1, "assessments": 2, "decisions": 0}
 

@@ -208,6 +208,25 @@ def test_a_large_tree_is_not_searched(whole: Path, tmp_path: Path, monkeypatch: 
         image_at(joined.place(), joined.content())
 
 
+def test_a_stack_below_a_large_tree_is_given_up_alone(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "scans"
+    scatter(whole, root / "a" / "1", root / "a" / "2")
+    scatter(whole, root / "b" / "1", root / "b" / "2", order="in turn")
+    for number in range(N):
+        (root / "b" / f"{number}.txt").touch()
+    monkeypatch.setattr(series_folders, "MOST_FILES", N)
+    candidates, passed_over = found_in(root)
+    assert {(c.path, len(c.files)) for c in candidates} == {
+        (root / "a", N),
+        (root / "b" / "1", N // 2),
+        (root / "b" / "2", N // 2),
+    }
+    assert passed_over == []
+    assert len(scattered_series(candidates)) == 1
+
+
 def test_the_checks_of_one_folder_hold(whole: Path, tmp_path: Path) -> None:
     root = tmp_path / "JANE"
     scatter(whole, root / "S-DOE", root / "2")

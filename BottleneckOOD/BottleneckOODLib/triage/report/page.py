@@ -149,6 +149,11 @@ def _charts(contents: Contents) -> str:
             "Beyond the first line a case is unusual, beyond the second very unusual; the grey steps are as many as "
             "would be there if all cases were like the training cases. "
         )
+        if n_others := len(contents.judged) - len(contents.compared):
+            about_scores += (
+                f"Lines and steps are those of one reference; {n_others} of the cases shown were compared with another "
+                "one, and of these only the colour tells how unusual they are. "
+            )
     about_scores += "A failed check makes the light amber or red whatever the score."
     return _filled(
         "charts.html",
