@@ -61,12 +61,12 @@ def file_written_whole(path: Path, *, suffix: str = "") -> Iterator[Path]:
     Raises:
         OutputError: It cannot be written, or is a pipe or a device; what stood there stands there still.
     """
-    if path.exists() and not path.is_file():
-        # An administrator's program would put a file in the place of a device that the whole system uses.
-        message = f"The output {path} is no file but a folder, a pipe or a device; name a file."
-        raise OutputError(message)
-    target = Path(os.path.realpath(path))
     try:
+        if path.exists() and not path.is_file():
+            # An administrator's program would put a file in the place of a device that the whole system uses.
+            message = f"The output {path} is no file but a folder, a pipe or a device; name a file."
+            raise OutputError(message)
+        target = Path(os.path.realpath(path))
         with temporary_file(target.parent, suffix) as temporary:
             yield temporary
             with temporary.open("rb+") as written:

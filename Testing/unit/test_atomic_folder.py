@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from BottleneckOODLib.atomic_folder import write_file, written_whole
+from BottleneckOODLib.atomic_folder import file_written_whole, write_file, written_whole
 from BottleneckOODLib.errors import OutputError
 
 MARKER = "record.json"
@@ -121,3 +121,9 @@ def test_a_link_stays_and_what_it_names_is_written(there: bool, tmp_path: Path) 
     assert link.is_symlink()
     assert (tmp_path / "shared" / "page.html").read_bytes() == b"new"
     assert [one.name for one in (tmp_path / "shared").iterdir()] == ["page.html"]
+
+
+def test_a_name_that_no_file_can_have_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="cannot be written"), file_written_whole(tmp_path / ("x" * 300)):
+        pass
+    assert list(tmp_path.iterdir()) == []

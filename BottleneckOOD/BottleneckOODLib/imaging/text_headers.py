@@ -112,6 +112,9 @@ def check_meta_header(path: Path) -> None:
     declared = None if values is None or item is None else values * item * channels
     if fields.get("CompressedData", "").lower() == "true":
         packed = _product(fields.get("CompressedDataSize", "0"), path)
+        if packed == 0 and not local:
+            # As the reading library has it: without a size, all of a file of their own.
+            packed = available
         # A size that is none counts as more than there is.
         _check_declared(packed or available + 1, available, data)
         _check_declared(declared or 0, available * MAX_GZIP_RATIO, data)

@@ -201,6 +201,21 @@ def test_packed_voxels_that_are_not_all_there_are_not_filled_up_from_memory(tmp_
         read_volume(path)
 
 
+@pytest.mark.parametrize("told", [b"", b"CompressedDataSize = 0\n"])
+def test_packed_voxels_in_a_file_of_their_own_need_no_size(tmp_path: Path, told: bytes) -> None:
+    path = tmp_path / "a.mhd"
+    whole = np.random.default_rng(1).integers(-1000, 1000, (40, 5, 6)).astype(np.int16)
+    sitk.WriteImage(sitk.GetImageFromArray(whole), path, useCompression=True)
+    packed = tmp_path / "a.zraw"
+    size = f"CompressedDataSize = {packed.stat().st_size}\n".encode()
+    assert size in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(size, told))
+    np.testing.assert_array_equal(read_volume(path).voxels, whole)
+    packed.write_bytes(packed.read_bytes()[:-200])
+    with pytest.raises(InputError, match="voxels are missing"):
+        read_volume(path)
+
+
 @pytest.mark.parametrize("digits", ["9" * 5000, "٣ ٣ ٣", "²", "-5 -5 -5", "0x10 2 2"])
 def test_numbers_that_are_none_are_one_sentence(tmp_path: Path, digits: str) -> None:
     for path in (a_nrrd(tmp_path / "a.nrrd"), a_meta(tmp_path / "a.mha", "LOCAL")):
