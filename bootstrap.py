@@ -122,12 +122,9 @@ def run_demo(python, options):
 
 
 def side_by_side():
-    """pytest's options for a process a core and one more, since many tests wait for a program that they have started.
-
-    A file's tests stay together, and ``-n 0`` after them undoes it.
-    """
+    """pytest's options for a process a core; a file's tests stay together, and ``-n 0`` after them undoes it."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    processes = min(cores + 1, MOST_PROCESSES) if cores > 1 else 0
+    processes = min(cores, MOST_PROCESSES) if cores > 1 else 0
     return ["-n", str(processes), "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
