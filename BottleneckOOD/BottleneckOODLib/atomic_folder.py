@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -95,9 +95,18 @@ def write_file(path: Path, content: bytes, *, overwrite: bool = False) -> None:
         temporary.write_bytes(content)
 
 
-def compared_name(name: str) -> str:
-    """What Windows and macOS compare names by: two that have it in common are one file or folder there."""
-    return unicodedata.normalize("NFC", name).casefold()
+def taken_for_one(names: Iterable[str]) -> tuple[str, str] | None:
+    """The first two different names that Windows and macOS take for one file or folder; None where there are none.
+
+    >>> taken_for_one(["ct1", "ct2", "CT1"])
+    ('ct1', 'CT1')
+    """
+    first: dict[str, str] = {}
+    for name in names:
+        other = first.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
+        if other != name:
+            return other, name
+    return None
 
 
 def check_free(path: Path, *, overwrite: bool) -> None:

@@ -178,15 +178,13 @@ def check_names(names: list[str], output: Path, *, overwrite: bool) -> None:
         OutputError: A case's folder exists and ``overwrite`` is not set, or it holds more than an earlier result.
     """
     from BottleneckOODLib.assessment.assessment import CASE_FILES  # noqa: PLC0415 - keeps --help fast
-    from BottleneckOODLib.atomic_folder import check_replaceable, compared_name  # noqa: PLC0415 - keeps --help fast
+    from BottleneckOODLib.atomic_folder import check_replaceable, taken_for_one  # noqa: PLC0415 - keeps --help fast
 
-    taken: dict[str, str] = {}
+    # The second result would replace the first.
+    if pair := taken_for_one(names):
+        message = f"The case names {pair[0]} and {pair[1]} are one folder on some systems; assess one with --case-id."
+        raise InputError(message)
     for name in names:
-        # Windows and macOS take such names for one folder, and the second result would replace the first.
-        other = taken.setdefault(compared_name(name), name)
-        if name != other:
-            message = f"The case names {other} and {name} are one folder on some systems; assess one with --case-id."
-            raise InputError(message)
         if names.count(name) > 1:
             message = f"Several inputs have the case name {name}; assess them one by one with --case-id."
             raise InputError(message)

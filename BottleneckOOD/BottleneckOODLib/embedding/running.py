@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from BottleneckOODLib.atomic_folder import compared_name
+from BottleneckOODLib.atomic_folder import taken_for_one
 from BottleneckOODLib.case_measuring import MEASUREMENTS, STEPS, MeasuredCase, measured_case
 from BottleneckOODLib.embedding.folder import FLIPS, OUTPUTS, CaseRecord, EmbeddingFolder
 from BottleneckOODLib.errors import InputError, ModelError
@@ -268,12 +268,9 @@ def _check_names(names: Sequence[str]) -> None:
     if repeated:
         message = f"The case name {repeated[0]} stands for several cases; give each its own name."
         raise InputError(message)
-    taken: dict[str, str] = {}
-    for name in names:
-        other = taken.setdefault(compared_name(name), name)
-        if other != name:
-            message = f"The case names {other} and {name} are one file on some systems; give one another name."
-            raise InputError(message)
+    if pair := taken_for_one(names):
+        message = f"The case names {pair[0]} and {pair[1]} are one file on some systems; give one another name."
+        raise InputError(message)
     unsafe = [name for name in names if safe_name(name) != name or name.startswith(".")]
     if unsafe:
         message = f"The case name {unsafe[0]!r} cannot be that of a file; use {safe_name(unsafe[0]).lstrip('.')!r}."
